@@ -44,14 +44,16 @@ export function readPublicKey(text: string): KeyObject {
   const key = trimmed.startsWith('-----')
     ? createPublicKey(trimmed)
     : createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: trimmed }, format: 'jwk' });
-  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`a flag key is Ed25519, this one is ${key.asymmetricKeyType}`);
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw new TypeError(`a flag key is Ed25519, this one is ${key.asymmetricKeyType}`);
   return key;
 }
 
 /** Reads a private key: PEM (PKCS #8). Throws TypeError when it is not Ed25519. */
 export function readPrivateKey(pem: string): KeyObject {
   const key = createPrivateKey(pem);
-  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`a flag key is Ed25519, this one is ${key.asymmetricKeyType}`);
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw new TypeError(`a flag key is Ed25519, this one is ${key.asymmetricKeyType}`);
   return key;
 }
 
@@ -76,7 +78,9 @@ export class FlagVerifier {
   verify(token: string, nowMs: number): FlagVerdict {
     const cached = this.#verified.get(token);
     if (cached !== undefined) {
-      return cached.expiresAtMs > nowMs ? { ok: true, flag: cached } : { ok: false, code: 'FLAG_EXPIRED', flag: cached };
+      return cached.expiresAtMs > nowMs
+        ? { ok: true, flag: cached }
+        : { ok: false, code: 'FLAG_EXPIRED', flag: cached };
     }
     const parts = token.length <= MAX_TOKEN_LENGTH ? TOKEN.exec(token) : null;
     if (parts === null) return { ok: false, code: 'FLAG_MALFORMED' };

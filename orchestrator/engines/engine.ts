@@ -123,7 +123,16 @@ export interface EngineResult {
   endedBecause: string;
   /** From the call of `stop` until the last send; null when not stopped. */
   stopTookMs: number | null;
-  totals: { offered: number; started: number; completed: number; errors: number; dropped: number; late: number; sessions: number; canariesPlaced: number };
+  totals: {
+    offered: number;
+    started: number;
+    completed: number;
+    errors: number;
+    dropped: number;
+    late: number;
+    sessions: number;
+    canariesPlaced: number;
+  };
   latencies: LatencyHistograms;
   steps: StepTally[];
   routes: RouteTally[];

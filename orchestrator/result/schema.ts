@@ -202,8 +202,12 @@ export const isolation = z.strictObject({
 
 /** Ordinary users, as their services' agents saw them at the entry. */
 export const realUsers = z.strictObject({
-  baseline: z.strictObject({ count: z.number(), p50Us: z.number(), p99Us: z.number(), errorShare: z.number() }).nullable(),
-  during: z.strictObject({ count: z.number(), p50Us: z.number(), p99Us: z.number(), errorShare: z.number() }).nullable(),
+  baseline: z
+    .strictObject({ count: z.number(), p50Us: z.number(), p99Us: z.number(), errorShare: z.number() })
+    .nullable(),
+  during: z
+    .strictObject({ count: z.number(), p50Us: z.number(), p99Us: z.number(), errorShare: z.number() })
+    .nullable(),
 });
 
 /** What the steps say about capacity. A search for the knee is a mode of its own. */
