@@ -1,0 +1,142 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onPath, runProgram, type Say } from './cache.js';
+import { embeddedKafka, startKafka } from './kafka.js';
+import { accepts } from './leash.js';
+import { embeddedMariadb, installedMariadb, type RunningServer, startMariadb } from './mariadb.js';
+import { startRedis } from './redis.js';
+
+/**
+ * Real servers for the demo chain and for tests, looked for in one order, each with a line that says what was chosen and why:
+ * 1. a URL in the environment; 2. the standard local port, only with SHADOWLINE_USE_LOCAL=1; 3. a binary on PATH, started on a free port with
+ * a temporary data folder; 4. the embedded default, fetched once into the user's cache folder.
+ */
+export type ServerKind = 'mysql' | 'kafka' | 'redis';
+
+export interface Servers {
+  mysql: RunningServer;
+  /** Undefined when it could not be had; `omissions` says why. */
+  kafka: RunningServer | undefined;
+  redis: RunningServer | undefined;
+  omissions: string[];
+  /** Temporary folder of the servers' data and logs. */
+  dir: string;
+  /** Stops what was started here and removes the folder. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const fromEnvironment: Record<ServerKind, { url: string; variable: string; port: number }> = {
+  mysql: { variable: 'SHADOWLINE_MYSQL_URL', url: 'mysql://root@127.0.0.1:3306', port: 3306 },
+  kafka: { variable: 'SHADOWLINE_KAFKA', url: '127.0.0.1:9092', port: 9092 },
+  redis: { variable: 'SHADOWLINE_REDIS_URL', url: 'redis://127.0.0.1:6379', port: 6379 },
+};
+
+/**
+ * @throws Error when MariaDB cannot be had; Kafka and Redis are left out with a reason instead.
+ */
+export async function startServers(say: Say, options: { leaveOut?: ServerKind[] } = {}): Promise<Servers> {
+  const dir = await mkdtemp(join(tmpdir(), 'shadowline-'));
+  const started: RunningServer[] = [];
+  const omissions: string[] = [];
+  const stop = async () => {
+    await Promise.all(started.splice(0).map((server) => server.stop()));
+    await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  };
+  const start = async (kind: ServerKind, name: string): Promise<RunningServer | undefined> => {
+    if (options.leaveOut?.includes(kind)) return undefined;
+    try {
+      const server = (await given(kind, name, say)) ?? (await starters[kind](dir, say));
+      started.push(server);
+      return server;
+    } catch (error) {
+      if (kind === 'mysql') throw error;
+      omissions.push(`${name} is left out: ${(error as Error).message.split('\n')[0]}`);
+      say(`${name} is left out: ${(error as Error).message}`);
+      return undefined;
+    }
+  };
+  const outcomes = await Promise.allSettled([
+    start('mysql', 'MariaDB'),
+    start('kafka', 'Kafka'),
+    start('redis', 'Redis'),
+  ]);
+  const [mysql, kafka, redis] = outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined || mysql === undefined) {
+    await stop();
+    throw failed?.reason ?? new Error('MariaDB was left out, but nothing works without it');
+  }
+  return { mysql, kafka, redis, omissions, dir, stop };
+}
+
+async function given(kind: ServerKind, name: string, say: Say): Promise<RunningServer | undefined> {
+  const { variable, url, port } = fromEnvironment[kind];
+  const fromEnv = process.env[variable];
+  const notOurs = { stop: async () => undefined, pid: undefined, logFile: undefined };
+  if (fromEnv) {
+    say(`${name}: ${variable} names a server; it is used as it is`);
+    return { url: fromEnv, ...notOurs };
+  }
+  if (process.env.SHADOWLINE_USE_LOCAL === '1' && (await accepts(port))) {
+    say(`${name}: port ${port} answers and SHADOWLINE_USE_LOCAL=1 allows it`);
+    return { url, ...notOurs };
+  }
+  return undefined;
+}
+
+const starters: Record<ServerKind, (dir: string, say: Say) => Promise<RunningServer>> = {
+  async mysql(dir, say) {
+    const installed = await installedMariadb();
+    if (installed !== undefined) {
+      say(`MariaDB: ${installed.server} is on PATH; starting it on a free port with a temporary data folder`);
+      return startMariadb(installed, dir);
+    }
+    const home = await embeddedMariadb(say).catch((error: Error) => {
+      throw new Error(
+        `MariaDB could not be had: ${error.message}\nChoices: name a server in SHADOWLINE_MYSQL_URL, put mariadbd on PATH (Debian: mariadb-server), or put Maven and a JDK on PATH.`,
+      );
+    });
+    say('MariaDB: the embedded one, on a free port with a temporary data folder');
+    return startMariadb(home, dir);
+  },
+  async kafka(dir, say) {
+    if ((await onPath('java')) === undefined) {
+      throw new Error(
+        'java is not on PATH. Choices: name a broker in SHADOWLINE_KAFKA, or install a Java runtime (17 or newer).',
+      );
+    }
+    const jars = await embeddedKafka(say);
+    say('Kafka: the embedded one (KRaft, one process), on a free port with a temporary log folder');
+    return startKafka(jars, dir);
+  },
+  async redis(dir, say) {
+    const program = (await onPath('redis-server')) ?? (await installRedis(say));
+    say(`Redis: ${program}, on a free port without persistence`);
+    return startRedis(program, dir);
+  },
+};
+
+/** As root on Debian a missing redis-server is installed; anybody else is told how. */
+async function installRedis(say: Say): Promise<string> {
+  const apt = await onPath('apt-get');
+  if (apt !== undefined && process.getuid?.() === 0) {
+    say('Redis: installing redis-server with apt-get (once)');
+    await aptInstall(['redis-server']);
+    const program = await onPath('redis-server');
+    if (program !== undefined) return program;
+  }
+  throw new Error(
+    'redis-server is not on PATH. Choices: name a server in SHADOWLINE_REDIS_URL, or install it (Debian: apt-get install redis-server).',
+  );
+}
+
+/** Installs Debian packages as root, without asking and without starting services. */
+export async function aptInstall(packages: string[]): Promise<void> {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  const install = ['install', '-y', '-qq', '--no-install-recommends', ...packages];
+  await runProgram('apt-get', install, { env }).catch(async () => {
+    await runProgram('apt-get', ['update', '-qq'], { env });
+    await runProgram('apt-get', install, { env });
+  });
+}
