@@ -1,0 +1,53 @@
+/**
+ * Every reason for which a statement of shadow traffic is refused. The code is part of the contract: it stands in errors,
+ * telemetry and reports. The text says what to do about it.
+ */
+export const sqlRefusals = {
+  SQL_EMPTY: 'There is no statement in the text.',
+  SQL_UNCLOSED: 'A string, a quoted name, a comment or a bracket is not closed.',
+  SQL_CHARACTER: 'A character or number here has no meaning that all server versions agree on.',
+  SQL_EXECUTABLE_COMMENT:
+    'Executable comments depend on the server version. Send the statement without /*! */ and /*M! */.',
+  SQL_MULTI_STATEMENT: 'Only one statement at a time can be redirected.',
+  SQL_NOT_UNDERSTOOD: 'This part of the statement is not understood, so its tables are not certain.',
+  SQL_TOO_DEEP: 'Brackets are nested too deeply to be checked.',
+  SQL_MODE_AMBIGUOUS:
+    'The meaning depends on ANSI_QUOTES or NO_BACKSLASH_ESCAPES. Pass sqlMode, or use parameters instead of literals.',
+  SQL_UNCLASSED_TABLE: 'Class the table as shadow, real-read or refuse in the configuration.',
+  SQL_REFUSED_TABLE: 'The configuration refuses this table to shadow traffic.',
+  SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table` (real-read or refuse).',
+  SQL_SHADOW_NAME: 'The statement names a shadow table or schema itself: was it rewritten twice?',
+  SQL_REAL_WRITE: 'The table is classed real-read, so shadow traffic may not write to it.',
+  SQL_REAL_LOCK: 'The table is classed real-read, so shadow traffic may not lock its rows against real users.',
+  SQL_AMBIGUOUS: 'It is not certain which table is meant. Qualify the column, or use an alias.',
+  SQL_NESTED_WITH: 'MariaDB resolves outer names inside a nested WITH to base tables. Put all WITH parts first.',
+  SQL_FUNCTION: 'Only built-in functions are known not to touch tables; stored and loadable ones are refused.',
+  SQL_LOCK_FUNCTION: 'Named locks are shared with real traffic.',
+  SQL_SEQUENCE: 'Sequences are shared with real traffic.',
+  SQL_SYSTEM_TIME: 'Temporal tables (FOR SYSTEM_TIME, FOR PORTION OF) have no shadow rule.',
+  SQL_FILE: 'Reading and writing files of the server is refused.',
+  SQL_DDL: 'Shadow traffic may not change the schema.',
+  SQL_TRUNCATE: 'TRUNCATE commits implicitly and resets AUTO_INCREMENT. Allow it with `truncate: true`.',
+  SQL_PROCEDURE: 'Stored procedures, DO and HANDLER reach tables that cannot be seen from here.',
+  SQL_DYNAMIC: 'Text given to PREPARE or EXECUTE cannot be seen from here. Use prepared statements of the driver.',
+  SQL_USE: 'USE would change the default schema of a pooled connection.',
+  SQL_SET: 'This setting would change the server or the meaning of later statements.',
+  SQL_ADMIN: 'Administrative statements are refused to shadow traffic.',
+  SQL_XA: 'Distributed transactions are shared with real traffic.',
+} as const;
+
+export type SqlRefusalCode = keyof typeof sqlRefusals;
+
+/** Thrown inside the rewriter only; callers get it as a value. Not an Error, since a stack would cost more than the parse. */
+export class Refusal {
+  readonly code: SqlRefusalCode;
+  readonly detail: string;
+  /** Position in the SQL text, in UTF-16 units. */
+  readonly offset: number;
+
+  constructor(code: SqlRefusalCode, detail: string, offset: number) {
+    this.code = code;
+    this.detail = detail;
+    this.offset = offset;
+  }
+}
