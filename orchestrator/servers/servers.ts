@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onPath, runProgram, type Say } from './cache.js';
@@ -36,7 +36,8 @@ const fromEnvironment: Record<ServerKind, { url: string; variable: string; port:
  * @throws Error when MariaDB cannot be had; Kafka and Redis are left out with a reason instead.
  */
 export async function startServers(say: Say, options: { leaveOut?: ServerKind[] } = {}): Promise<Servers> {
-  const dir = await mkdtemp(join(tmpdir(), 'shadowline-'));
+  await sweep();
+  const dir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
   const started: RunningServer[] = [];
   const omissions: string[] = [];
   const stop = async () => {
@@ -68,6 +69,27 @@ export async function startServers(say: Say, options: { leaveOut?: ServerKind[] 
     throw failed?.reason ?? new Error('MariaDB was left out, but nothing works without it');
   }
   return { mysql, kafka, redis, omissions, dir, stop };
+}
+
+const PREFIX = 'shadowline-servers-';
+
+/** Folders whose process was killed before it could remove them. */
+async function sweep(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN;
+    if (Number.isNaN(pid) || isAlive(pid)) continue;
+    // Another user's folder stays.
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 async function given(kind: ServerKind, name: string, say: Say): Promise<RunningServer | undefined> {
