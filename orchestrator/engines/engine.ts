@@ -119,8 +119,10 @@ export interface FailureTally {
 export interface EngineResult {
   loadStartedAtMs: number;
   durationS: number;
-  /** `schedule finished`, `stopped: <reason>`, `in-flight limit`. */
+  /** `schedule finished`, `stopped: <reason>`, `in-flight limit`, `error: <what>`. */
   endedBecause: string;
+  /** The engine itself failed (a worker died, the recording could not be read on): the figures are those up to then. */
+  error?: string;
   /** From the call of `stop` until the last send; null when not stopped. */
   stopTookMs: number | null;
   totals: {

@@ -1,0 +1,23 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { monotonicClock } from './clock.js';
+import { BEATING, CHANGED, CLOSED, WAKE_AT } from './metronome.js';
+
+/** Sleeps until the time in shared memory and posts a message; see metronome.ts. Nearer than this is now. */
+const NOW_US = 40;
+/** While the other thread has not taken the last beat it is busy: it will look at the clock itself. */
+const BUSY_MS = 0.4;
+const IDLE_MS = 1000;
+
+const flags = new Int32Array(workerData as SharedArrayBuffer);
+const times = new Float64Array(workerData as SharedArrayBuffer);
+
+while (Atomics.load(flags, CLOSED) === 0) {
+  const changed = Atomics.load(flags, CHANGED);
+  const leftUs = times[WAKE_AT]! - monotonicClock.nowUs();
+  if (leftUs > NOW_US) {
+    Atomics.wait(flags, CHANGED, changed, Math.min(IDLE_MS, leftUs / 1000));
+  } else {
+    if (Atomics.exchange(flags, BEATING, 1) === 0) parentPort?.postMessage(0);
+    Atomics.wait(flags, CHANGED, changed, BUSY_MS);
+  }
+}

@@ -1,0 +1,49 @@
+import type { EngineOptions } from '../../engine.js';
+import { EngineError } from '../../errors.js';
+import { canaryTransform } from './canary.js';
+import { identityTransform } from './identity.js';
+import { moduleTransform } from './module.js';
+import type { RenewLogin } from './token.js';
+import { tokenTransform } from './token.js';
+import type { Count, Transform } from './transform.js';
+
+export interface TransformTools {
+  count: Count;
+  canaryPlaced(): void;
+  renew: RenewLogin;
+  nowMs(): number;
+}
+
+/** The transforms of a run, in order. @throws EngineError that names the transform and what is wrong with it. */
+export async function buildTransforms(
+  options: Pick<EngineOptions, 'transforms' | 'canary'>,
+  tools: TransformTools,
+): Promise<Transform[]> {
+  const transforms: Transform[] = [];
+  for (const [position, spec] of options.transforms.entries()) {
+    try {
+      switch (spec.kind) {
+        case 'identity':
+          transforms.push(identityTransform(spec, tools.count));
+          break;
+        case 'canary':
+          transforms.push(canaryTransform(spec, options.canary, tools.canaryPlaced, tools.count));
+          break;
+        case 'token':
+          transforms.push(tokenTransform(spec, position, tools));
+          break;
+        case 'module':
+          transforms.push(await moduleTransform(spec.path));
+          break;
+        case 'correlate':
+          throw new EngineError('ENGINE_TRANSFORM', 'correlate is not built yet');
+      }
+    } catch (cause) {
+      if (cause instanceof EngineError) throw cause;
+      throw new EngineError('ENGINE_TRANSFORM', `transform ${position} (${spec.kind}): ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+  return transforms;
+}
