@@ -2,6 +2,7 @@ import type { SqlRefusalCode } from './codes.js';
 import type { Token } from './lexer.js';
 import type { Reader } from './reader.js';
 import type { Scope, Statement } from './statement.js';
+import { afterTable, notInExpression } from './words.js';
 import { WriteParser } from './write.js';
 
 /** First words that are always refused, and why. */
@@ -70,6 +71,7 @@ class StatementParser extends WriteParser {
     if (first === undefined) reader.fail('SQL_EMPTY', 'no statement');
     const separator = reader.tokens.find((token) => token.kind === 'punct' && token.text === ';');
     if (separator !== undefined) reader.fail('SQL_MULTI_STATEMENT', 'several statements', separator);
+    this.checkDots();
     if (reader.isWord('WITH')) this.commonTableExpressions();
     const verb = reader.peek();
     if (verb === undefined) reader.fail('SQL_NOT_UNDERSTOOD', 'the statement ends too early');
@@ -79,6 +81,21 @@ class StatementParser extends WriteParser {
       reader.fail('SQL_NOT_UNDERSTOOD', 'expected SELECT, UPDATE or DELETE after WITH');
     } else if (!this.dataStatement(verb.text, options)) this.otherStatement(verb);
     if (found.verb === 'other') reader.fail('SQL_NOT_UNDERSTOOD', 'expected a statement', first);
+  }
+
+  /**
+   * `from.x` is a qualified name, but `from .x` and ``from.`x` `` are the keyword and a table of the old form `.x`: the server
+   * sees a name before a dot only when a letter follows the dot directly.
+   */
+  private checkDots(): void {
+    const { reader } = this;
+    for (const [index, token] of reader.tokens.entries()) {
+      if (token.kind !== 'word' || !(notInExpression.has(token.text) || afterTable.has(token.text))) continue;
+      const dot = reader.tokens[index + 1];
+      if (dot === undefined || dot.kind !== 'punct' || dot.text !== '.') continue;
+      const joined = dot.start === token.end && /[\w$\u0080-\uffff]/.test(reader.sql[dot.end] ?? '');
+      if (!joined) reader.fail('SQL_NOT_UNDERSTOOD', 'a keyword before a dot', token);
+    }
   }
 
   private selectQuery(): void {

@@ -375,7 +375,8 @@ export class QueryParser {
         reader.fail('SQL_NOT_UNDERSTOOD', 'an index hint');
       }
       this.nameList();
-      reader.takePunct(',');
+      const another = ['USE', 'FORCE', 'IGNORE'].some((word) => reader.isWord(word, 1));
+      if (another) reader.takePunct(',');
     }
   }
 

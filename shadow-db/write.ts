@@ -26,8 +26,9 @@ export class WriteParser extends QueryParser {
       if (reader.isPunct('(')) this.nameList();
     }
     if (reader.takeWords('ON', 'DUPLICATE', 'KEY', 'UPDATE')) {
-      for (const [name, use] of sources?.names ?? []) this.declare(scope, name, use === 'ambiguous' ? 'derived' : use);
-      this.expression(scope, new Set(['RETURNING']));
+      const both: Scope = { names: new Map(scope.names) };
+      for (const [name, use] of sources?.names ?? []) this.declare(both, name, use === 'ambiguous' ? 'derived' : use);
+      this.expression(both, new Set(['RETURNING']));
     }
     if (reader.takeWords('RETURNING')) this.expression({ names: new Map([[target.table, target]]) }, none);
   }

@@ -1,0 +1,311 @@
+import { describe, expect, it } from '@jest/globals';
+import { sqlRefusals } from './codes.js';
+import { createRewriter, type RewriteContext, type RewriterOptions } from './rewriter.js';
+
+const options: RewriterOptions = {
+  dialect: 'mysql',
+  mode: 'table',
+  database: 'app',
+  tables: { orders: 'shadow', items: 'shadow', branches: 'real-read', secrets: 'refuse', 'crm.people': 'real-read' },
+};
+const table = createRewriter(options);
+const schema = createRewriter({ ...options, mode: 'schema' });
+const plain: RewriteContext = { sqlMode: { ansiQuotes: false, noBackslashEscapes: false } };
+const code = (sql: string, context = plain): string => {
+  const result = table.rewrite(sql, context);
+  return result.action === 'refuse' ? result.code : `${result.action}: ${result.sql}`;
+};
+
+describe('mode table', () => {
+  it.each([
+    // a name gets its shadow and keeps its own name as the alias
+    ['select * from orders', 'select * from `orders_shadow` AS `orders`'],
+    ['select o.id from orders o', 'select o.id from `orders_shadow` o'],
+    ['select * from `orders` as `o`', 'select * from `orders_shadow` as `o`'],
+    [
+      'select orders.*, app.orders.id from app.orders',
+      'select orders.*, app.orders.id from app.`orders_shadow` AS `orders`',
+    ],
+    // the alias goes after PARTITION and before index hints
+    [
+      'select 1 from orders partition (p0) force index (x), items',
+      'select 1 from `orders_shadow` partition (p0) AS `orders` force index (x), `items_shadow` AS `items`',
+    ],
+    [
+      'select 1 from orders use index (a), ignore index (b)',
+      'select 1 from `orders_shadow` AS `orders` use index (a), ignore index (b)',
+    ],
+    [
+      'select /*+ MAX_EXECUTION_TIME(1) */ 1 from orders',
+      'select /*+ MAX_EXECUTION_TIME(1) */ 1 from `orders_shadow` AS `orders`',
+    ],
+    // joins, groups, derived tables, subqueries in any clause
+    [
+      'select 1 from ((orders join items on 1) left join branches b using (id)) where left(b.n,1)=1',
+      'select 1 from ((`orders_shadow` AS `orders` join `items_shadow` AS `items` on 1) left join branches b using (id)) where left(b.n,1)=1',
+    ],
+    [
+      'select (select max(id) from items) from ((select 1 from orders) union (select 2)) t order by (select 1 from items i)',
+      'select (select max(id) from `items_shadow` AS `items`) from ((select 1 from `orders_shadow` AS `orders`) union (select 2)) t order by (select 1 from `items_shadow` i)',
+    ],
+    [
+      'select 1 from orders where a in (1, (select id from items))',
+      'select 1 from `orders_shadow` AS `orders` where a in (1, (select id from `items_shadow` AS `items`))',
+    ],
+    [
+      'select trim(both x from y), extract(day from d) from items',
+      'select trim(both x from y), extract(day from d) from `items_shadow` AS `items`',
+    ],
+    [
+      '(select 1 from orders) union all select 2 from items limit 1',
+      '(select 1 from `orders_shadow` AS `orders`) union all select 2 from `items_shadow` AS `items` limit 1',
+    ],
+    [
+      "select * from json_table(?, '$[*]' columns (a int path '$.a')) j join orders",
+      "select * from json_table(?, '$[*]' columns (a int path '$.a')) j join `orders_shadow` AS `orders`",
+    ],
+    ['select 1 from orders for update', 'select 1 from `orders_shadow` AS `orders` for update'],
+    // no alias in INSERT, REPLACE and single-table DELETE: qualifiers follow
+    ['insert into orders (orders.a) values (1)', 'insert into `orders_shadow` (`orders_shadow`.a) values (1)'],
+    [
+      'insert orders set a=1 on duplicate key update orders.a=values(orders.a), app.orders.b=1',
+      'insert `orders_shadow` set a=1 on duplicate key update `orders_shadow`.a=values(`orders_shadow`.a), app.`orders_shadow`.b=1',
+    ],
+    [
+      'insert into orders select orders.* from orders',
+      'insert into `orders_shadow` select orders.* from `orders_shadow` AS `orders`',
+    ],
+    [
+      'insert into orders (orders.a) select orders.a from orders',
+      'insert into `orders_shadow` (`orders_shadow`.a) select orders.a from `orders_shadow` AS `orders`',
+    ],
+    [
+      'insert into orders (a) select items.a from items on duplicate key update orders.a=items.a',
+      'insert into `orders_shadow` (a) select items.a from `items_shadow` AS `items` on duplicate key update `orders_shadow`.a=items.a',
+    ],
+    ['replace into orders values (1)', 'replace into `orders_shadow` values (1)'],
+    ['delete from orders where orders.a=1 limit 1', 'delete from `orders_shadow` where `orders_shadow`.a=1 limit 1'],
+    [
+      'delete from orders where exists (select 1 from items where items.o=orders.id) and id in (select orders.id from orders)',
+      'delete from `orders_shadow` where exists (select 1 from `items_shadow` AS `items` where items.o=`orders_shadow`.id) and id in (select orders.id from `orders_shadow` AS `orders`)',
+    ],
+    // UPDATE and multi-table DELETE take aliases; a target loses its schema
+    [
+      'update orders set orders.a=1 where app.orders.b=2',
+      'update `orders_shadow` AS `orders` set orders.a=1 where app.orders.b=2',
+    ],
+    [
+      'update orders join branches b on 1 set orders.a=b.a',
+      'update `orders_shadow` AS `orders` join branches b on 1 set orders.a=b.a',
+    ],
+    [
+      'delete app.orders from app.orders join items i',
+      'delete orders from app.`orders_shadow` AS `orders` join `items_shadow` i',
+    ],
+    [
+      'delete from orders, i using orders join items i',
+      'delete from orders, i using `orders_shadow` AS `orders` join `items_shadow` i',
+    ],
+    // WITH hides tables by name, whatever the case; a part does not see itself
+    [
+      'with orders as (select * from orders) select * from ORDERS',
+      'with orders as (select * from `orders_shadow` AS `orders`) select * from ORDERS',
+    ],
+    [
+      'with recursive c as (select 1 union all select id from items join c) select * from c, orders',
+      'with recursive c as (select 1 union all select id from `items_shadow` AS `items` join c) select * from c, `orders_shadow` AS `orders`',
+    ],
+    // both the aliased and the bare name are locked
+    [
+      'lock tables orders read local, items i low_priority write',
+      'lock tables `orders_shadow` AS `orders` read local, `orders_shadow` read local, `items_shadow` i low_priority write',
+    ],
+    ['show columns from orders from app', 'show columns from `orders_shadow` from app'],
+    ['describe orders', 'describe `orders_shadow`'],
+    ['explain format=json select 1 from orders', 'explain format=json select 1 from `orders_shadow` AS `orders`'],
+    ['set @a = (select max(id) from orders)', 'set @a = (select max(id) from `orders_shadow` AS `orders`)'],
+    // real-read and other schemas stay
+    ['select 1 from branches, crm.people', 'select 1 from branches, crm.people'],
+  ])('%s', (sql, expected) => {
+    expect(code(sql)).toBe(`rewrite: ${expected}`);
+  });
+
+  it('says what is read and what is written', () => {
+    expect(table.rewrite('update app.orders o join branches b on 1 set o.a=b.a', plain)).toMatchObject({
+      verb: 'update',
+      reads: [{ table: 'branches', target: 'branches' }],
+      writes: [{ schema: 'app', table: 'orders', target: 'orders_shadow' }],
+    });
+    expect(table.rewrite('explain delete from orders', plain)).toMatchObject({
+      reads: [{ table: 'orders' }],
+      writes: [],
+    });
+  });
+});
+
+describe('mode schema', () => {
+  it.each([
+    ['select orders.a from orders', 'select orders.a from orders'],
+    ['select app.orders.a from app.orders', 'select `app_shadow`.orders.a from `app_shadow`.orders'],
+    ['delete app.orders from orders', 'delete `app_shadow`.orders from orders'],
+    ['insert into orders select * from branches', 'insert into orders select * from `app`.branches'],
+    ['show tables from app', 'show tables from `app_shadow`'],
+  ])('%s', (sql, expected) => {
+    expect(schema.rewrite(sql, plain)).toMatchObject({ action: 'rewrite', sql: expected });
+  });
+  it('refuses the shadow schema by name', () => {
+    expect(schema.rewrite('select 1 from app_shadow.orders', plain)).toMatchObject({ code: 'SQL_SHADOW_NAME' });
+    expect(schema.rewrite('select app_shadow.orders.a from orders', plain)).toMatchObject({ code: 'SQL_SHADOW_NAME' });
+  });
+});
+
+describe('what passes, with the verb that transactions are followed by', () => {
+  it.each([
+    ['BEGIN', 'begin'],
+    ['start transaction with consistent snapshot, read only', 'begin'],
+    ['commit and no chain', 'commit'],
+    ['ROLLBACK', 'rollback'],
+    ['rollback to savepoint a', 'rollback-to'],
+    ['savepoint a', 'savepoint'],
+    ['release savepoint a', 'release-savepoint'],
+    ['unlock tables', 'unlock'],
+    ["set names 'utf8mb4' collate utf8mb4_bin", 'set'],
+    ['set session transaction isolation level read committed', 'set'],
+    ['set autocommit=0, @x := 2, @@session.wait_timeout=3', 'set'],
+    ["show session variables like 'x'", 'show'],
+    ['show warnings', 'show'],
+    ['select table_name from information_schema.tables', 'select'],
+    ['-- note\n select 1; # end', 'select'],
+  ])('%s', (sql, verb) => {
+    expect(table.rewrite(sql, plain)).toEqual({ action: 'pass', sql, verb });
+  });
+});
+
+describe('refusals', () => {
+  const cases: [string, keyof typeof sqlRefusals][] = [
+    ['', 'SQL_EMPTY'],
+    ["select 'a", 'SQL_UNCLOSED'],
+    ['select /* a', 'SQL_UNCLOSED'],
+    ['select (1', 'SQL_UNCLOSED'],
+    ['select 1e5from orders', 'SQL_CHARACTER'],
+    ['select 1.from orders', 'SQL_CHARACTER'],
+    ['select /*!50000 1 from */ orders', 'SQL_EXECUTABLE_COMMENT'],
+    ['select /*M!100000 1 */', 'SQL_EXECUTABLE_COMMENT'],
+    ['select 1; drop table orders', 'SQL_MULTI_STATEMENT'],
+    ['selec 1', 'SQL_NOT_UNDERSTOOD'],
+    ['select 1 from orders a b', 'SQL_NOT_UNDERSTOOD'],
+    ['select 1 from .orders', 'SQL_NOT_UNDERSTOOD'],
+    ['select 1 from.`orders`', 'SQL_NOT_UNDERSTOOD'],
+    ['select a.`b`, 1 from. orders', 'SQL_NOT_UNDERSTOOD'],
+    ['table orders', 'SQL_NOT_UNDERSTOOD'],
+    ['begin not atomic select 1', 'SQL_NOT_UNDERSTOOD'],
+    [`select ${'('.repeat(500)}1${')'.repeat(500)}`, 'SQL_TOO_DEEP'],
+    ['select 1 from nowhere', 'SQL_UNCLASSED_TABLE'],
+    ['select 1 from ORDERS', 'SQL_UNCLASSED_TABLE'],
+    ['select (select 1 from secrets)', 'SQL_REFUSED_TABLE'],
+    ['select 1 from mysql.user', 'SQL_OTHER_SCHEMA'],
+    ['select 1 from orders_shadow', 'SQL_SHADOW_NAME'],
+    ['delete from orders where orders_shadow.a=1', 'SQL_SHADOW_NAME'],
+    ['insert into branches values (1)', 'SQL_REAL_WRITE'],
+    ['delete branches from branches', 'SQL_REAL_WRITE'],
+    ['select 1 from orders, branches for update', 'SQL_REAL_LOCK'],
+    ['select 1 from branches lock in share mode', 'SQL_REAL_LOCK'],
+    ['lock tables branches read', 'SQL_REAL_LOCK'],
+    ['update orders, branches set x=1', 'SQL_REAL_WRITE'],
+    ['update orders join (select 1 a) d set d.a=1', 'SQL_AMBIGUOUS'],
+    ['insert into orders select * from orders on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    ['with recursive a as (select * from b), b as (select 1) select 1 from a', 'SQL_AMBIGUOUS'],
+    ['select * from (with x as (select 1) select * from x) y', 'SQL_NESTED_WITH'],
+    ['select f(1)', 'SQL_FUNCTION'],
+    ['select app.count(1)', 'SQL_FUNCTION'],
+    ['select `f`(1)', 'SQL_FUNCTION'],
+    ["select get_lock('a',1)", 'SQL_LOCK_FUNCTION'],
+    ['select next value for s', 'SQL_SEQUENCE'],
+    ['select nextval(s)', 'SQL_SEQUENCE'],
+    ['select 1 from orders for system_time all', 'SQL_SYSTEM_TIME'],
+    ["select 1 into outfile '/x'", 'SQL_FILE'],
+    ["load data infile 'x' into table orders", 'SQL_FILE'],
+    ["select load_file('x')", 'SQL_FILE'],
+    ['create table x (a int)', 'SQL_DDL'],
+    ['truncate orders', 'SQL_TRUNCATE'],
+    ['call p()', 'SQL_PROCEDURE'],
+    ['do sleep(1)', 'SQL_PROCEDURE'],
+    ["prepare a from 'select 1'", 'SQL_DYNAMIC'],
+    ['use app', 'SQL_USE'],
+    ['set global x=1', 'SQL_SET'],
+    ['set @@global.x=1', 'SQL_SET'],
+    ["set @a=1, sql_mode=''", 'SQL_SET'],
+    ['set names gbk', 'SQL_SET'],
+    ["set password = 'x'", 'SQL_SET'],
+    ['kill 1', 'SQL_ADMIN'],
+    ['show binlog events', 'SQL_ADMIN'],
+    ["xa start 'a'", 'SQL_XA'],
+  ];
+  it.each(cases)('%s → %s', (sql, expected) => {
+    expect(code(sql)).toBe(expected);
+  });
+
+  it('has a case for every code', () => {
+    const tried = new Set<string>(cases.map(([, expected]) => expected));
+    expect(Object.keys(sqlRefusals).filter((key) => !tried.has(key))).toEqual(['SQL_MODE_AMBIGUOUS']);
+  });
+
+  it('gives the offset of what it refuses', () => {
+    expect(table.rewrite('select 1 from secrets', plain)).toMatchObject({ offset: 14 });
+  });
+});
+
+describe('sql_mode', () => {
+  it('tries both readings where a flag is unknown, and refuses when they differ', () => {
+    expect(code("select 1 from orders where a='\\''", {})).toBe('SQL_MODE_AMBIGUOUS');
+    expect(code('select "a b" from orders', {})).toContain('orders_shadow');
+    expect(code('select 1 from "orders"', {})).toBe('SQL_MODE_AMBIGUOUS');
+    expect(code('select 1 from "orders"', { sqlMode: { ansiQuotes: true } })).toContain('`orders_shadow`');
+  });
+  it('does not let a string that ends early hide a table', () => {
+    const sql = "select '\\' from secrets where a = '' -- '";
+    expect(code(sql, { sqlMode: { noBackslashEscapes: true, ansiQuotes: false } })).toBe('SQL_REFUSED_TABLE');
+    expect(code(sql, {})).toBe('SQL_MODE_AMBIGUOUS');
+  });
+});
+
+describe('guard of real traffic', () => {
+  it.each([
+    ['select * from orders_shadow', true],
+    ['select * from `ORDERS_SHADOW`', true],
+    ['select * from app . orders_shadow', true],
+    ['delete /*!50000 from orders_shadow */', true],
+    ["select 'orders_shadow' -- orders_shadow", false],
+    ['select drop_shadow from orders', false],
+    ['select * from orders', false],
+  ])('%s → %s', (sql, expected) => {
+    expect(table.touchesShadowName(sql)).toBe(expected);
+  });
+  it('knows the shadow schema', () => {
+    expect(schema.touchesShadowName('select 1 from app_shadow.orders')).toBe(true);
+    expect(schema.touchesShadowName('select 1 from app.orders')).toBe(false);
+  });
+});
+
+describe('configuration', () => {
+  it('refuses what cannot work', () => {
+    expect(() => createRewriter({ ...options, tables: { a_shadow: 'shadow' } })).toThrow(/suffix/);
+    expect(() => createRewriter({ ...options, tables: { 'crm.x': 'shadow' } })).toThrow(/other schema|another schema/);
+    expect(() => createRewriter({ ...options, mode: 'schema', schema: 'app' })).toThrow(/real one/);
+    expect(() => createRewriter({ ...options, suffix: '' })).toThrow(/suffix/);
+  });
+  it('takes the session schema into account', () => {
+    expect(code('select 1 from orders', { ...plain, database: 'crm' })).toBe('SQL_OTHER_SCHEMA');
+    expect(code('select 1 from people', { ...plain, database: 'crm' })).toBe('rewrite: select 1 from people');
+  });
+  it('redirects nothing in mode instance, and gives the verb', () => {
+    const instance = createRewriter({ ...options, mode: 'instance' });
+    expect(instance.rewrite('/* x */ Select 1 from secrets')).toMatchObject({ action: 'pass', verb: 'select' });
+    expect(instance.rewrite('start transaction')).toMatchObject({ verb: 'begin' });
+  });
+  it('lets TRUNCATE through by choice', () => {
+    const rewriter = createRewriter({ ...options, truncate: true });
+    expect(rewriter.rewrite('truncate table orders', plain)).toMatchObject({ sql: 'truncate table `orders_shadow`' });
+    expect(rewriter.rewrite('truncate branches', plain)).toMatchObject({ code: 'SQL_REAL_WRITE' });
+  });
+});
