@@ -13,6 +13,8 @@ export interface Scenario {
   target: string;
   /** `host:port` of every host that the toolkit itself may send to: the target's and these. */
   allowHosts: string[];
+  /** One of those hosts is not loopback: `stress run` asks, or wants `--yes`. */
+  confirmRequired: boolean;
   /** Absolute path. */
   recording: string;
   services: Record<string, { layer: string | null; instances: number }>;
