@@ -13,8 +13,12 @@ export function problemsOf(
   document: ScenarioDocument,
   expansions: ReadonlyMap<string, Expansion>,
 ): Problem[] {
-  return issues
-    .flatMap((issue) => flatten(issue, []))
+  const flat = issues.flatMap((issue) => flatten(issue, []));
+  // A map whose keys are wrong is wrong as a whole as well: say what is wrong within.
+  const within = (path: PropertyKey[]): boolean =>
+    flat.some((other) => other.code !== 'custom' && path.every((part, index) => other.path[index] === part));
+  return flat
+    .filter((issue) => issue.code !== 'custom' || typeof issue.input !== 'object' || !within(issue.path))
     .flatMap((issue) => {
       const path = issue.path as (string | number)[];
       if (issue.code === 'unrecognized_keys') {
@@ -22,10 +26,8 @@ export function problemsOf(
         return issue.keys.map((key) => unknownKey([...path, key], key, known, document));
       }
       const [cause = '', remedy = ''] = (issue.code === 'invalid_key' ? keyMessage(issue) : issue.message).split(LINE);
-      const isMissing = issue.code === 'invalid_type' && issue.input === undefined && cause === 'it is missing';
-      if (isMissing || cause === 'it is missing') {
-        const problem = document.problem(path, `${JSON.stringify(path.at(-1))} is missing`, remedy, { key: true });
-        return [problem];
+      if (cause === 'it is missing') {
+        return [document.problem(path, `${JSON.stringify(path.at(-1))} is missing`, remedy, { key: true })];
       }
       const params = issue.code === 'custom' ? (issue.params as { offset?: number } | undefined) : undefined;
       const expansion = expansions.get(path.join('.'));
@@ -76,7 +78,7 @@ function flatten(issue: Issue, prefix: PropertyKey[]): Issue[] {
     // A word that is not known: the branch of words has the suggestion.
     const words = issue.errors
       .flat()
-      .find((inner) => inner.path.length === 0 && inner.code === 'invalid_value' && typeof issue.input === 'string');
+      .find((inner) => inner.path.length === 0 && inner.code === 'invalid_value' && inner.message.includes(LINE));
     return words !== undefined ? [{ ...words, path } as Issue] : [{ ...issue, path } as Issue];
   }
   const best = near.reduce((a, b) => (weight(b) < weight(a) ? b : a));
