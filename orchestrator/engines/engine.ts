@@ -16,12 +16,13 @@ export type Schedule = { kind: 'recorded'; speed: number } | { kind: 'stages'; s
 
 export type Think = { kind: 'recorded' } | { kind: 'none' } | { kind: 'factor'; factor: number };
 
-/** Applied to each request in order. A field is `header:x`, `query:x`, `body.a.b` (JSON), `path:2` (segment index). */
+/** Applied to each request in order. A field is `header:x`, `query:x`, `body.a.b` (JSON), `path:2` (segment index). With a `route`
+ * (`GET /accounts/:id`) it is applied to requests of that route only. */
 export type TransformSpec =
   /** Integer identities shifted into the shadow id range: out = from + (in mod size), the same value always to the same one; a cloned session c shifts by c. */
-  | { kind: 'identity'; field: string; from: number; to: number }
+  | { kind: 'identity'; field: string; from: number; to: number; route?: string }
   /** The run's canary is put before the field's value: `<canary>-<clone>-<value>`: finds leaks and keeps idempotency keys unique. */
-  | { kind: 'canary'; field: string }
+  | { kind: 'canary'; field: string; route?: string }
   /** A login response's token replaces the recorded one in later requests of the session, and is renewed before it expires. */
   | { kind: 'token'; login: string; tokenField: string; header: string; expiresInField?: string }
   /** A value of a recorded response that later requests of the session used is replaced by the live one. Found automatically. */

@@ -226,6 +226,7 @@ const stage = strict({
 const FIELD = /^(header:[A-Za-z0-9-]+|query:\S+|body\.\S+|path:\d+)$/;
 const field = matching(FIELD, 'a field of a request', 'body.from, header:x-user-id, query:id or path:2');
 const ROUTE = /^[A-Z]{3,10} \/\S*$/;
+const route = matching(ROUTE, 'a route', 'GET /accounts/:id');
 
 const idRange = text('a range of ids', '9000000-9999999', (value) => {
   const parts = /^(\d{1,15})\s*-\s*(\d{1,15})$/.exec(value.replaceAll('_', ''));
@@ -236,9 +237,11 @@ const idRange = text('a range of ids', '9000000-9999999', (value) => {
   return { from, to };
 });
 
+const on = (onRoute: string | undefined) => (onRoute === undefined ? {} : { route: onRoute });
+
 const transformKinds = strict({
-  identity: strict({ field, into: idRange }).optional(),
-  canary: strict({ field }).optional(),
+  identity: strict({ field, into: idRange, route: route.optional() }).optional(),
+  canary: strict({ field, route: route.optional() }).optional(),
   token: strict({
     login: matching(ROUTE, 'a route', 'POST /login'),
     field: matching(/^body\.\S+$/, 'a field of the answer', 'body.token').default('body.token'),
@@ -248,8 +251,9 @@ const transformKinds = strict({
 }).transform((value, context): TransformSpec => {
   const { identity, canary, token } = value;
   if (Object.values(value).filter((one) => one !== undefined).length === 1) {
-    if (identity !== undefined) return { kind: 'identity', field: identity.field, ...identity.into };
-    if (canary !== undefined) return { kind: 'canary', field: canary.field };
+    if (identity !== undefined)
+      return { kind: 'identity', field: identity.field, ...identity.into, ...on(identity.route) };
+    if (canary !== undefined) return { kind: 'canary', field: canary.field, ...on(canary.route) };
     if (token !== undefined) {
       const { login, field: tokenField, header, expiresIn } = token;
       return {

@@ -1,5 +1,6 @@
 import type { EngineOptions } from '../../engine.js';
 import { EngineError } from '../../errors.js';
+import { routeOf } from '../route.js';
 import { canaryTransform } from './canary.js';
 import { identityTransform } from './identity.js';
 import { moduleTransform } from './module.js';
@@ -24,10 +25,10 @@ export async function buildTransforms(
     try {
       switch (spec.kind) {
         case 'identity':
-          transforms.push(identityTransform(spec, tools.count));
+          transforms.push(onRoute(spec.route, identityTransform(spec, tools.count)));
           break;
         case 'canary':
-          transforms.push(canaryTransform(spec, options.canary, tools.canaryPlaced, tools.count));
+          transforms.push(onRoute(spec.route, canaryTransform(spec, options.canary, tools.canaryPlaced, tools.count)));
           break;
         case 'token':
           transforms.push(tokenTransform(spec, position, tools));
@@ -46,4 +47,13 @@ export async function buildTransforms(
     }
   }
   return transforms;
+}
+
+/** Only for requests whose recorded route is this one; for all when none is named. */
+function onRoute(route: string | undefined, transform: Transform): Transform {
+  if (route === undefined) return transform;
+  return {
+    apply: (request, context) =>
+      routeOf(context.record.method, context.record.url) === route ? transform.apply(request, context) : undefined,
+  };
 }
