@@ -56,6 +56,8 @@ export interface Progress {
   eventLoopUtilization: number;
   /** The second is over; otherwise more of it follows. */
   secondEnds: boolean;
+  /** The second was not cut short by the end of the load. */
+  wholeSecond: boolean;
 }
 
 export type FromWorker =

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicClock } from './clock.js';
-import { BEATING, CHANGED, CLOSED, WAKE_AT } from './metronome.js';
+import { BEATING, CHANGED, CLOSED, SLEEPS_UNTIL, WAKE_AT } from './metronome.js';
 
 /** Sleeps until the time in shared memory and posts a message; see metronome.ts. Nearer than this is now. */
 const NOW_US = 40;
@@ -13,11 +13,11 @@ const times = new Float64Array(workerData as SharedArrayBuffer);
 
 while (Atomics.load(flags, CLOSED) === 0) {
   const changed = Atomics.load(flags, CHANGED);
-  const leftUs = times[WAKE_AT]! - monotonicClock.nowUs();
-  if (leftUs > NOW_US) {
-    Atomics.wait(flags, CHANGED, changed, Math.min(IDLE_MS, leftUs / 1000));
-  } else {
-    if (Atomics.exchange(flags, BEATING, 1) === 0) parentPort?.postMessage(0);
-    Atomics.wait(flags, CHANGED, changed, BUSY_MS);
-  }
+  const nowUs = monotonicClock.nowUs();
+  const leftUs = times[WAKE_AT]! - nowUs;
+  const beat = leftUs <= NOW_US;
+  if (beat && Atomics.exchange(flags, BEATING, 1) === 0) parentPort?.postMessage(0);
+  const sleepMs = beat ? BUSY_MS : Math.min(IDLE_MS, leftUs / 1000);
+  times[SLEEPS_UNTIL] = nowUs + sleepMs * 1000;
+  Atomics.wait(flags, CHANGED, changed, sleepMs);
 }

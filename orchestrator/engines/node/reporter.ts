@@ -68,7 +68,7 @@ export class Reporter {
   }
 
   /** Reports what there is. `secondEnds`: the second `tS` is complete, and the next begins. */
-  flush(secondEnds: boolean): void {
+  flush(secondEnds: boolean, wholeSecond = secondEnds): void {
     this.#send({
       tS: this.#tS,
       counts: [...this.#counts.values()],
@@ -77,6 +77,7 @@ export class Reporter {
       codes: this.#newCodes,
       examples: this.#examples,
       secondEnds,
+      wholeSecond,
       ...this.#extras(),
     });
     this.#counts.clear();

@@ -96,7 +96,7 @@ export class Tally {
     worker.inFlight = progress.inFlight;
     worker.sessions = progress.sessions;
     worker.canariesPlaced = progress.canariesPlaced;
-    if (progress.secondEnds)
+    if (progress.wholeSecond)
       this.eventLoopUtilizationMax = Math.max(this.eventLoopUtilizationMax, progress.eventLoopUtilization);
     const second = this.#second(progress.tS);
     for (const counts of progress.counts) {
@@ -157,11 +157,11 @@ export class Tally {
       this.#fail(code, route.route, second.tS, examples);
     }
     if (sample.responseUs === NOT_MEASURED) return;
-    for (const of of [step, this.latencies]) {
-      of.response.recordValue(sample.responseUs);
-      of.service.recordValue(sample.serviceUs);
-      of.lateness.recordValue(sample.latenessUs);
-      of.sessionWait.recordValue(sample.sessionWaitUs);
+    for (const into of [step, this.latencies]) {
+      into.response.recordValue(sample.responseUs);
+      into.service.recordValue(sample.serviceUs);
+      into.lateness.recordValue(sample.latenessUs);
+      into.sessionWait.recordValue(sample.sessionWaitUs);
     }
     route.response.recordValue(sample.responseUs);
     route.service.recordValue(sample.serviceUs);

@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Recording } from '../../recording/recording.js';
 import { monotonicClock as clock } from './clock.js';
 import { Feed } from './feed.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { Metronome } from './metronome.js';
 import { Pacer } from './pacer.js';
 import { Player } from './player.js';
+import { Reader } from './reader.js';
 import { Reporter } from './reporter.js';
 import { planStages } from './schedule.js';
 import { Sender } from './sender.js';
@@ -39,8 +39,12 @@ async function work(): Promise<void> {
   let startAtUs = Number.POSITIVE_INFINITY;
   let utilizationSeen = performance.eventLoopUtilization();
 
-  const { openRecording } = (await import(start.recordingModule)) as { openRecording(dir: string): Promise<Recording> };
-  const recording = await openRecording(options.recordingDir);
+  const reader = new Reader({
+    recordingModule: start.recordingModule,
+    recordingDir: options.recordingDir,
+    shards: start.shards,
+    responses: options.transforms.some(({ kind }) => kind === 'correlate' || kind === 'module'),
+  });
   const transforms = await buildTransforms(options, {
     count,
     canaryPlaced: () => void canariesPlaced++,
@@ -48,7 +52,7 @@ async function work(): Promise<void> {
     nowMs: () => Date.now(),
   });
   const feed = new Feed({
-    read: () => recording.read({ shards: start.shards }),
+    read: () => reader.read(),
     timing: timingOf(start),
     copies: options.amplifySessions,
     nowUs: () => (startAtUs === Number.POSITIVE_INFINITY ? 0 : clock.nowUs() - startAtUs),
@@ -86,7 +90,7 @@ async function work(): Promise<void> {
     else if (message.kind === 'headers') player.setHeaders(message.headers);
     else stop(message.drainMs);
   });
-  const reading = feed.run().catch((error: unknown) => {
+  feed.run().catch((error: unknown) => {
     fail(error);
     // What was read before the fault is replayed no further: the main thread ends the run.
     feed.stop();
@@ -101,6 +105,7 @@ async function work(): Promise<void> {
 
   function go(atUs: number): void {
     startAtUs = atUs;
+    utilizationSeen = performance.eventLoopUtilization();
     player.startAt(atUs);
     pacer.start();
     nextSecond(1);
@@ -133,9 +138,9 @@ async function work(): Promise<void> {
     clearTimeout(drainTimer);
     clearInterval(expiry);
     pacer.stop();
-    reporter.flush(true);
+    reporter.flush(true, false);
     feed.stop();
-    await Promise.allSettled([metronome.close(), sender.close(), reading.then(() => recording.close())]);
+    await Promise.allSettled([metronome.close(), sender.close(), reader.close()]);
     if (feed.forgottenSessions > 0)
       notes.set(
         'sessions that were forgotten while they rested, with their tokens: too many at once',
