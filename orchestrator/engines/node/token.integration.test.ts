@@ -37,7 +37,7 @@ async function bank(lifeS: number, alsoRefuse: (served: number) => boolean = () 
     try {
       if (alsoRefuse(state.served.length) && refusals++ === 0) throw new Error('revoked');
       const { payload } = await jwtVerify((request.headers.authorization ?? '').replace('Bearer ', ''), key);
-      state.served.push(`${String(payload['user'])} ${request.url}`);
+      state.served.push(`${String(payload.user)} ${request.url}`);
       response.end('ok');
     } catch {
       state.refused++;

@@ -120,7 +120,10 @@ export function lifeOf(token: string, expiresIn: unknown, nowMs: number): number
       iat?: unknown;
     };
     if (typeof claims.exp !== 'number') return Number.NaN;
-    return Math.max(0, claims.exp * 1000 - (typeof claims.iat === 'number' ? claims.iat * 1000 : nowMs));
+    if (typeof claims.iat !== 'number') return Math.max(0, claims.exp * 1000 - nowMs);
+    // iat is cut to whole seconds: up to one of them has passed already.
+    const lifeMs = Math.max(0, (claims.exp - claims.iat) * 1000);
+    return Math.max(lifeMs - 1000, lifeMs / 2);
   } catch {
     return Number.NaN;
   }
