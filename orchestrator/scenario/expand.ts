@@ -50,8 +50,10 @@ export function expandEnvironment(
         },
       );
     }
-    if (!isKey) expansions.set(path.join('.'), { source: text, value });
-    return plain && !isKey ? plainValue(value) : value;
+    // A key without its variable keeps its text, so that its place can be found.
+    if (isKey) return missing.some((one) => one.path === path) ? text : value;
+    expansions.set(path.join('.'), { source: text, value });
+    return plain ? plainValue(value) : value;
   });
   const problems = [
     ...missing.map(({ path, name, offset, isKey }) =>

@@ -225,8 +225,7 @@ const stage = strict({
 
 const FIELD = /^(header:[A-Za-z0-9-]+|query:\S+|body\.\S+|path:\d+)$/;
 const field = matching(FIELD, 'a field of a request', 'body.from, header:x-user-id, query:id or path:2');
-const ROUTE = /^[A-Z]{3,10} \/\S*$/;
-const route = matching(ROUTE, 'a route', 'GET /accounts/:id');
+const route = matching(/^[A-Z]{3,10} \/\S*$/, 'a route', 'POST /login');
 
 const idRange = text('a range of ids', '9000000-9999999', (value) => {
   const parts = /^(\d{1,15})\s*-\s*(\d{1,15})$/.exec(value.replaceAll('_', ''));
@@ -243,7 +242,7 @@ const transformKinds = strict({
   identity: strict({ field, into: idRange, route: route.optional() }).optional(),
   canary: strict({ field, route: route.optional() }).optional(),
   token: strict({
-    login: matching(ROUTE, 'a route', 'POST /login'),
+    login: route,
     field: matching(/^body\.\S+$/, 'a field of the answer', 'body.token').default('body.token'),
     header: headerName.default('authorization'),
     expiresIn: matching(/^body\.\S+$/, 'a field of the answer', 'body.expiresIn').optional(),

@@ -58,5 +58,11 @@ function readLimit(words: Words, read: (text: string) => number, hasBaseline: bo
     words.expect('baseline', 'real p99 < 1.2x baseline for 10s');
     return { kind: 'factor', factor };
   }
+  if (hasBaseline && /^[\d.]+$/.test(words.amount())) {
+    words.fail(
+      `${words.amount()} has no unit`,
+      `write ${words.amount()}x baseline, baseline + 50ms, or a limit with its unit`,
+    );
+  }
   return { kind: 'absolute', value: words.quantity(read) };
 }
