@@ -18,6 +18,10 @@ export interface RecordingManifest {
   toUs: number;
   /** What was left out or repaired while it was made, for people: `2 duplicate records dropped`. */
   notes: string[];
+  /** Records of each shard; a shard without records has no file. Absent in datasets that other tools wrote. */
+  shardRecords?: number[];
+  /** Bytes of each shard's file, so that a cut file is seen before the first request is sent. */
+  shardBytes?: number[];
 }
 
 export interface RecordedRequest {
