@@ -49,7 +49,5 @@ async function start(options: EngineOptions, recordingModule: string): Promise<E
 
 /** Requests of each shard; equal when the manifest does not say. */
 function shardWeights(manifest: Recording['manifest']): number[] {
-  const counts = (manifest as { shardRecords?: unknown }).shardRecords;
-  if (Array.isArray(counts) && counts.length === manifest.shards) return counts as number[];
-  return Array.from({ length: manifest.shards }, () => 1);
+  return manifest.shardRecords ?? Array.from({ length: manifest.shards }, () => 1);
 }

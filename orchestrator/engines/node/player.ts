@@ -45,6 +45,7 @@ export interface PlayerOptions {
 export class Player {
   readonly #o: PlayerOptions;
   readonly #late = new Queue<Due>();
+  readonly #learners: Transform[];
   #always: AlwaysHeaders;
   #inFlight = 0;
   #startAtUs = 0;
@@ -53,6 +54,7 @@ export class Player {
 
   constructor(options: PlayerOptions) {
     this.#o = options;
+    this.#learners = options.transforms.filter((transform) => transform.learnsFrom !== undefined);
     this.#always = alwaysHeaders(options.options.headers);
   }
 
@@ -196,7 +198,7 @@ export class Player {
   }
 
   #send(due: Due, request: OutgoingRequest, context: TransformContext, again: boolean): void {
-    const learners = this.#o.transforms.filter((transform) => transform.learnsFrom?.(due.record) === true);
+    const learners = this.#learners.filter((transform) => transform.learnsFrom!(due.record));
     this.#dispatch(request, learners.length > 0, (answer) => {
       for (const learner of learners)
         if (answer.error === undefined) learner.learn?.(request, liveResponse(answer), context);

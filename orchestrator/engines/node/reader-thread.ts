@@ -12,14 +12,20 @@ const post = (message: FromReader) => port.postMessage(message);
 let credits = 0;
 let taken: (() => void) | undefined;
 let recording: Recording | undefined;
+let closing = false;
+let reading: Promise<void> = Promise.resolve();
 
 port.on('message', (message: ToReader) => {
   if (message.kind === 'taken') {
     credits += message.slices;
     taken?.();
+  } else if (message.kind === 'close') {
+    closing = true;
+    taken?.();
+    void reading.then(() => recording?.close()).finally(() => port.close());
   } else {
     credits = message.slices;
-    void read().catch((error: unknown) =>
+    reading = read().catch((error: unknown) =>
       post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) }),
     );
   }
@@ -32,7 +38,8 @@ async function read(): Promise<void> {
   }
   for await (const batch of recording.read({ shards })) {
     for (let at = 0; at < batch.length; at += SLICE) {
-      while (credits === 0) await new Promise<void>((resolve) => (taken = resolve));
+      while (credits === 0 && !closing) await new Promise<void>((resolve) => (taken = resolve));
+      if (closing) return;
       credits--;
       post({ kind: 'slice', records: batch.slice(at, at + SLICE).map(lean) });
     }

@@ -5,6 +5,7 @@ import { threadUrl } from './thread-url.js';
 
 /** Slices that are on their way or wait here. */
 const SLICES_AHEAD = 16;
+const CLOSE_MS = 2000;
 
 export interface ReaderStart {
   recordingModule: string;
@@ -14,7 +15,7 @@ export interface ReaderStart {
   responses: boolean;
 }
 
-export type ToReader = { kind: 'read'; slices: number } | { kind: 'taken'; slices: number };
+export type ToReader = { kind: 'read'; slices: number } | { kind: 'taken'; slices: number } | { kind: 'close' };
 export type FromReader =
   | { kind: 'slice'; records: RecordedRequest[] }
   | { kind: 'end' }
@@ -28,6 +29,7 @@ export class Reader {
   readonly #thread: Worker;
   readonly #arrived = new Queue<FromReader>();
   #wake: (() => void) | undefined;
+  #gone = false;
 
   constructor(start: ReaderStart) {
     this.#thread = new Worker(threadUrl('reader-thread'), { workerData: start, name: 'reader' });
@@ -35,6 +37,9 @@ export class Reader {
     this.#thread.on('error', (error: Error & { code?: string }) =>
       this.#take({ kind: 'failed', message: `its reader died (${error.code ?? error.message})` }),
     );
+    this.#thread.on('exit', () => {
+      this.#gone = true;
+    });
   }
 
   /** All records from the start. One pass at a time. @throws Error with what the recording's reader says. */
@@ -60,7 +65,13 @@ export class Reader {
   async close(): Promise<void> {
     // A reading that waits for the thread would wait for ever.
     this.#take({ kind: 'end' });
-    await this.#thread.terminate();
+    // It closes the recording and ends by itself: a thread that is cut off within native code may take the process along.
+    if (this.#gone) return;
+    const ended = new Promise((resolve) => this.#thread.once('exit', resolve));
+    this.#post({ kind: 'close' });
+    const timer = setTimeout(() => void this.#thread.terminate(), CLOSE_MS);
+    await ended;
+    clearTimeout(timer);
   }
 
   #take(message: FromReader): void {

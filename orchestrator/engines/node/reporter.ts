@@ -1,14 +1,13 @@
+import { RouteTable } from '../../recording/routes.js';
 import type { Failure } from './failure.js';
 import type { FailureExample, Progress, StepCounts } from './messages.js';
-import { routeOf } from './route.js';
 import { NOT_MEASURED, SampleBlock } from './samples.js';
 import type { Answer } from './sender.js';
 import type { Due } from './session.js';
 
-/** Distinct routes a worker tells apart; what comes after them is `other`. */
+/** Distinct routes a worker tells apart. */
 const MAX_ROUTES = 200;
 const MAX_EXAMPLES = 500;
-export const OTHER_ROUTE = 'other';
 
 /** Counts what happens in a worker and hands it on about once a second. */
 export class Reporter {
@@ -16,6 +15,7 @@ export class Reporter {
   readonly #extras: () => Pick<Progress, 'inFlight' | 'sessions' | 'canariesPlaced' | 'eventLoopUtilization'>;
   readonly #samples = new SampleBlock();
   readonly #counts = new Map<number, StepCounts>();
+  readonly #routes = new RouteTable(MAX_ROUTES);
   readonly #routeIds = new Map<string, number>();
   readonly #codeIds = new Map<string, number>();
   readonly #examplesSeen = new Set<string>();
@@ -107,11 +107,8 @@ export class Reporter {
   }
 
   #route(method: string, url: string): [string, number] {
-    const route = routeOf(method, url);
-    const known = this.#routeIds.get(route);
-    if (known !== undefined) return [route, known];
-    const name = this.#routeIds.size < MAX_ROUTES ? route : OTHER_ROUTE;
-    return [name, idOf(this.#routeIds, name, this.#newRoutes)];
+    const route = this.#routes.routeOf(method, url);
+    return [route, idOf(this.#routeIds, route, this.#newRoutes)];
   }
 
   #example(failure: Failure, route: string): void {

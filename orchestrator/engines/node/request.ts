@@ -34,10 +34,10 @@ const DROPPED = new Set([
   'x-shadow-probe',
 ]);
 
+/** The recorded request without what belongs to its connection, in memory of its own: clones share the record and transforms write. */
 export function outgoing(record: RecordedRequest): OutgoingRequest {
   const headers: [string, string][] = [];
   for (const header of record.headers) {
-    // A copy of the pair, since clones share the record and transforms write to headers.
     if (!DROPPED.has(lower(header[0]))) headers.push([header[0], header[1]]);
   }
   return { method: record.method, url: record.url, headers, body: record.body };

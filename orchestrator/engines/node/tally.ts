@@ -1,7 +1,7 @@
 import { build, type Histogram } from 'hdr-histogram-js';
+import { OTHER_ROUTES } from '../../recording/routes.js';
 import type { EngineResult, FailureTally, LatencyHistograms, RouteTally, SecondSample, StepTally } from '../engine.js';
 import type { Progress } from './messages.js';
-import { OTHER_ROUTE } from './reporter.js';
 import { NOT_MEASURED, SAMPLE_FIELDS, type Sample, sampleAt } from './samples.js';
 import type { Step } from './schedule.js';
 
@@ -139,7 +139,7 @@ export class Tally {
 
   #addSample(sample: Sample, worker: WorkerState, second: SecondSample, examples: Map<string, string>): void {
     const step = this.#steps[sample.step]!;
-    const route = this.#route(worker.routes[sample.route] ?? OTHER_ROUTE);
+    const route = this.#route(worker.routes[sample.route] ?? OTHER_ROUTES);
     const code = sample.failure === 0 ? undefined : worker.codes[sample.failure - 1];
     route.count++;
     const status = sample.status === 0 ? (code ?? 'unknown') : String(sample.status);
@@ -172,7 +172,7 @@ export class Tally {
   #route(name: string): RouteTally {
     let route = this.#routes.get(name);
     if (route !== undefined) return route;
-    if (this.#routes.size >= MAX_ROUTES && name !== OTHER_ROUTE) return this.#route(OTHER_ROUTE);
+    if (this.#routes.size >= MAX_ROUTES && name !== OTHER_ROUTES) return this.#route(OTHER_ROUTES);
     route = {
       route: name,
       count: 0,
@@ -193,7 +193,7 @@ export class Tally {
       known.example ||= examples.get(key) ?? '';
       return;
     }
-    if (this.#failures.size >= MAX_FAILURES && route !== OTHER_ROUTE) this.#fail(code, OTHER_ROUTE, tS, examples);
+    if (this.#failures.size >= MAX_FAILURES && route !== OTHER_ROUTES) this.#fail(code, OTHER_ROUTES, tS, examples);
     else this.#failures.set(key, { code, route, count: 1, firstSeenS: tS, example: examples.get(key) ?? '' });
   }
 

@@ -12,6 +12,7 @@ import { planStages } from './schedule.js';
 import { Sender } from './sender.js';
 import { recordedTiming, stagedTiming, type Timing } from './timing.js';
 import { buildTransforms } from './transforms/index.js';
+import { warmUp } from './warm-up.js';
 
 /** A worker thread of the node engine: reads its shards, and sends their requests when they are due. */
 const port = parentPort!;
@@ -39,6 +40,7 @@ async function work(): Promise<void> {
   let startAtUs = Number.POSITIVE_INFINITY;
   let utilizationSeen = performance.eventLoopUtilization();
 
+  const warmedUp = warmUp();
   const reader = new Reader({
     recordingModule: start.recordingModule,
     recordingDir: options.recordingDir,
@@ -100,7 +102,7 @@ async function work(): Promise<void> {
   function announce(): void {
     if (announced) return;
     announced = true;
-    post({ kind: 'ready' });
+    void warmedUp.then(() => post({ kind: 'ready' }));
   }
 
   function go(atUs: number): void {

@@ -1,6 +1,6 @@
+import { routeOf } from '../../../recording/routes.js';
 import type { EngineOptions } from '../../engine.js';
 import { EngineError } from '../../errors.js';
-import { routeOf } from '../route.js';
 import { canaryTransform } from './canary.js';
 import { identityTransform } from './identity.js';
 import { moduleTransform } from './module.js';
