@@ -1,0 +1,258 @@
+import { quoteName } from '../names.js';
+import { createRewriter } from '../rewriter.js';
+import { accountSteps, accountWarnings, type GrantState, readGrants } from './account.js';
+import { type Db, quoteText, ShadowDbError } from './db.js';
+import { type Desired, type DesiredTable, desired } from './desired.js';
+import { foreignKeyText, links, structure, triggerText } from './drift.js';
+import { inspect, type SchemaModel, type TableModel } from './inspect.js';
+import { Names, type ShadowDbOptions } from './options.js';
+import { firstShadowId, highestOf, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
+
+export interface Step {
+  kind: 'schema' | 'drop' | 'table' | 'range' | 'seed' | 'foreign-key' | 'trigger' | 'view' | 'account' | 'grant';
+  /** The real table, view or account that the step is about. */
+  subject: string;
+  /** As it is sent, except that `{password}` stands for the account's password. */
+  sql: string;
+  reason: string;
+}
+
+export interface Plan {
+  options: Omit<ShadowDbOptions, 'account'> & { account?: { user: string; host: string } };
+  steps: Step[];
+  /** What is left out, and why. */
+  warnings: string[];
+  reserved: ReservedRange[];
+}
+
+/** Reads both sides and says what would have to be done; changes nothing. Throws ShadowDbError. */
+export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
+  const names = new Names(options);
+  const real = await inspect(db, options.database);
+  const shadow = names.schema === options.database ? real : await inspect(db, names.schema);
+  const empty = new Set<string>();
+  for (const table of Object.keys(options.seed ?? {})) {
+    const name = names.shadow(table);
+    if (!shadow.tables.some((model) => model.name === name)) empty.add(name);
+    else if ((await db.query(`SELECT 1 FROM ${names.named(name)} LIMIT 1`)).length === 0) empty.add(name);
+  }
+  const result = planFrom({ real, shadow, emptyTables: empty, grants: await readGrants(db, options.account) }, options);
+  result.warnings.push(...(await accountWarnings(db, options.account)));
+  return result;
+}
+
+export interface Situation {
+  real: SchemaModel;
+  shadow: SchemaModel;
+  /** Shadow tables without rows: only these are seeded. */
+  emptyTables: ReadonlySet<string>;
+  /** undefined: the account does not exist. */
+  grants: GrantState | undefined;
+}
+
+/** Pure part of `plan`. */
+export function planFrom(situation: Situation, options: ShadowDbOptions): Plan {
+  const { account, ...rest } = options;
+  const names = new Names(options);
+  const wanted = desired(situation.real, names);
+  const builder = new Planner(names, wanted, situation);
+  const steps = [...builder.steps(), ...accountSteps(names, situation.grants)];
+  const shown = account && { user: account.user, host: account.host ?? '%' };
+  return {
+    options: { ...rest, ...(shown && { account: shown }) },
+    steps,
+    warnings: wanted.warnings,
+    reserved: builder.reserved,
+  };
+}
+
+class Planner {
+  readonly reserved: ReservedRange[] = [];
+  private readonly names: Names;
+  private readonly wanted: Desired;
+  private readonly situation: Situation;
+  /** Links of the shadow tables that are still there when the adding of links begins. */
+  private readonly kept = new Map<string, TableModel>();
+
+  constructor(names: Names, wanted: Desired, situation: Situation) {
+    this.names = names;
+    this.wanted = wanted;
+    this.situation = situation;
+  }
+
+  steps(): Step[] {
+    const { names, wanted, situation } = this;
+    const steps: Step[] = [];
+    if (!situation.shadow.exists) {
+      const sql = `CREATE DATABASE ${quoteName(names.schema)}`;
+      steps.push({ kind: 'schema', subject: names.schema, sql, reason: 'the shadow schema does not exist' });
+    }
+    const remade = wanted.tables.filter((table) => this.mustRemake(table));
+    const seeded = wanted.tables.filter((table) => this.mustSeed(table, remade));
+    steps.push(...this.unlink(remade, seeded));
+    for (const table of remade) {
+      if (this.existing(table))
+        steps.push(this.step('drop', table, `DROP TABLE ${names.named(table.name)}`, 'its structure has drifted'));
+    }
+    for (const table of wanted.tables) steps.push(...this.create(table, remade.includes(table)));
+    for (const table of seeded) steps.push(this.seed(table));
+    for (const table of wanted.tables) steps.push(...this.link(table));
+    return [...steps, ...this.views()];
+  }
+
+  private existing(table: DesiredTable): TableModel | undefined {
+    return this.situation.shadow.tables.find(({ name }) => name === table.name);
+  }
+
+  private mustRemake(table: DesiredTable): boolean {
+    const existing = this.existing(table);
+    if (this.situation.shadow.views.some(({ name }) => name === table.name)) {
+      throw new ShadowDbError('NAME_TAKEN', `${this.names.schema}.${table.name} is a view`);
+    }
+    if (existing === undefined) return true;
+    if (!isMarked(existing)) throw new ShadowDbError('NAME_TAKEN', `${this.names.schema}.${table.name} exists`);
+    return structure(table, existing).length > 0;
+  }
+
+  private mustSeed(table: DesiredTable, remade: DesiredTable[]): boolean {
+    if (this.names.options.seed?.[table.real.name] === undefined) return false;
+    return remade.includes(table) || this.situation.emptyTables.has(table.name);
+  }
+
+  /** Takes away keys and triggers that are wrong, or in the way of a drop or of copied rows. */
+  private unlink(remade: DesiredTable[], seeded: DesiredTable[]): Step[] {
+    const { names, situation, wanted } = this;
+    const steps: Step[] = [];
+    for (const actual of situation.shadow.tables) {
+      const table = wanted.tables.find(({ name }) => name === actual.name);
+      if (table === undefined) continue;
+      const disturbed = remade.includes(table) || seeded.includes(table);
+      const wrong = links(table, actual).map(({ what, name }) => `${what} ${name}`);
+      const foreignKeys = actual.foreignKeys.filter(({ name, parent }) => {
+        if (!disturbed && !wrong.includes(`foreign-key ${name}`) && !remade.some((other) => other.name === parent))
+          return true;
+        const sql = `ALTER TABLE ${names.named(actual.name)} DROP FOREIGN KEY ${quoteName(name)}`;
+        steps.push(this.step('drop', table, sql, `foreign key ${name} is in the way or wrong`));
+        return false;
+      });
+      const triggers = actual.triggers.filter(({ name }) => {
+        if (!disturbed && !wrong.includes(`trigger ${name}`)) return true;
+        steps.push(
+          this.step('drop', table, `DROP TRIGGER ${names.named(name)}`, `trigger ${name} is in the way or wrong`),
+        );
+        return false;
+      });
+      this.kept.set(table.name, { ...actual, foreignKeys, triggers });
+    }
+    return steps;
+  }
+
+  private create(table: DesiredTable, remake: boolean): Step[] {
+    const { names } = this;
+    const target = names.named(table.name);
+    const ids = table.real.autoIncrement;
+    if (!remake) {
+      const first = markedFirst(this.existing(table) as TableModel);
+      if (ids && first !== undefined) this.reserve(table, ids.column, first);
+      return [];
+    }
+    const first = firstShadowId(table.real, names.gap(table.real.name));
+    if (ids && first !== undefined) this.reserve(table, ids.column, String(first));
+    const from = first === undefined ? '' : `, AUTO_INCREMENT = ${first}`;
+    const reason =
+      first === undefined
+        ? 'marked as a shadow table'
+        : `ids from ${first}: told from real ones, and never in their way`;
+    return [
+      this.step(
+        'table',
+        table,
+        `CREATE TABLE ${target} LIKE ${names.real(table.real.name)}`,
+        'shadow table with indexes, checks and partitions',
+      ),
+      this.step('range', table, `ALTER TABLE ${target} COMMENT = '${markOf(first)}'${from}`, reason),
+    ];
+  }
+
+  private reserve(table: DesiredTable, column: string, firstShadowId: string): void {
+    this.reserved.push({ table: table.real.name, column, firstShadowId });
+  }
+
+  private seed(table: DesiredTable): Step {
+    const { names } = this;
+    const { real } = table;
+    const { where, idOffset = {} } = names.options.seed?.[real.name] ?? {};
+    if (where !== undefined) this.checkCondition(real.name, where);
+    for (const [name, offset] of Object.entries(idOffset)) {
+      const column = real.columns.find((candidate) => candidate.name === name);
+      if (column === undefined || highestOf(column.type) === undefined || !Number.isSafeInteger(offset)) {
+        throw new ShadowDbError(
+          'SEED',
+          `${real.name}.${name} cannot be shifted by ${offset}: it must be an integer column`,
+        );
+      }
+    }
+    const columns = real.columns.filter(({ generation }) => generation === null).map(({ name }) => name);
+    const values = columns.map((name) => (idOffset[name] ? `${quoteName(name)} + ${idOffset[name]}` : quoteName(name)));
+    const sql =
+      `INSERT INTO ${names.named(table.name)} (${columns.map(quoteName).join(', ')}) SELECT ${values.join(', ')} ` +
+      `FROM ${names.real(real.name)}${where === undefined ? '' : ` WHERE ${where}`}`;
+    return this.step('seed', table, sql, 'copies real rows with identities of the shadow range');
+  }
+
+  /** The condition is text of the configuration: it may read this table only, and must be one expression. */
+  private checkCondition(table: string, where: string): void {
+    const { database } = this.names.options;
+    const rewriter = createRewriter({ dialect: 'mysql', mode: 'table', database, tables: { [table]: 'real-read' } });
+    const result = rewriter.rewrite(`SELECT 1 FROM ${quoteName(table)} WHERE (${where}) LIMIT 1`);
+    if (result.action !== 'rewrite') {
+      throw new ShadowDbError(
+        'SEED',
+        `the condition of ${table} is refused: ${result.action === 'refuse' ? result.message : where}`,
+      );
+    }
+  }
+
+  private link(table: DesiredTable): Step[] {
+    const { names } = this;
+    const kept = this.kept.get(table.name);
+    const steps: Step[] = [];
+    for (const key of table.foreignKeys) {
+      if (kept?.foreignKeys.some(({ name }) => name === key.name)) continue;
+      const list = (columns: string[]): string => columns.map(quoteName).join(', ');
+      const sql =
+        `ALTER TABLE ${names.named(table.name)} ADD CONSTRAINT ${quoteName(key.name)} FOREIGN KEY (${list(key.columns)}) ` +
+        `REFERENCES ${names.named(key.parent)} (${list(key.parentColumns)}) ON DELETE ${key.onDelete} ON UPDATE ${key.onUpdate}`;
+      steps.push(this.step('foreign-key', table, sql, `refers to the shadow parent: ${foreignKeyText(key)}`));
+    }
+    for (const trigger of table.triggers) {
+      if (kept?.triggers.some(({ name }) => name === trigger.name)) continue;
+      const sql =
+        `CREATE TRIGGER ${names.named(trigger.name)} ${trigger.timing} ${trigger.event} ON ${names.named(table.name)} ` +
+        `FOR EACH ROW ${trigger.body}`;
+      steps.push(this.step('trigger', table, sql, `writes to shadow tables: ${triggerText(trigger).slice(0, 80)}`));
+    }
+    return steps;
+  }
+
+  private views(): Step[] {
+    const { names, situation, wanted } = this;
+    return wanted.views
+      .filter((view) => !situation.shadow.views.some(({ name }) => name === view.name))
+      .map((view) => ({
+        kind: 'view',
+        subject: view.name,
+        sql: `CREATE SQL SECURITY INVOKER VIEW ${names.named(view.name)} AS ${view.definition}`,
+        reason: 'view over shadow tables, read with the rights of its reader',
+      }));
+  }
+
+  private step(kind: Step['kind'], table: DesiredTable, sql: string, reason: string): Step {
+    return { kind, subject: table.real.name, sql, reason };
+  }
+}
+
+/** Puts the password into the text of a step. */
+export function withPassword(sql: string, password: string): string {
+  return sql.replace('{password}', () => quoteText(password));
+}
