@@ -6,7 +6,7 @@ import { BEATING, CHANGED, CLOSED, SLEEPS_UNTIL, WAKE_AT } from './metronome.js'
 const NOW_US = 40;
 /** While the other thread has not taken the last beat it is busy: it will look at the clock itself. */
 const BUSY_MS = 0.4;
-const IDLE_MS = 1000;
+const IDLE_MS = 200;
 
 const flags = new Int32Array(workerData as SharedArrayBuffer);
 const times = new Float64Array(workerData as SharedArrayBuffer);
