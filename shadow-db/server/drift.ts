@@ -66,7 +66,6 @@ export function differences(wanted: Desired, shadow: SchemaModel, names: Names):
 
 /** The server rewrites a view's text, so it is not compared; what counts is that no real table is named in it. */
 function readsShadowOnly(definition: string, wanted: Desired, names: Names): boolean {
-  if (names.options.mode === 'schema') return !definition.includes(`\`${names.options.database}\`.`);
   return wanted.tables.every(({ real }) => !definition.includes(`\`${names.options.database}\`.\`${real.name}\``));
 }
 
@@ -112,9 +111,13 @@ export function structure({ real }: DesiredTable, shadow: TableModel): Differenc
   const keyNames = new Set([...real.foreignKeys, ...shadow.foreignKeys].map(({ name }) => name));
   const ofIndex = ({ unique, method, columns }: IndexModel): string =>
     `${unique ? 'unique ' : ''}${method} (${columns.join(', ')})`;
+  const ofKeys = new Set(real.indexes.filter(({ name }) => keyNames.has(name)).map(ofIndex));
   // the server names the index that it makes for a foreign key after the key, and renames it when the key is made anew
   const named = (indexes: IndexModel[]): IndexModel[] =>
-    indexes.map((index) => (keyNames.has(index.name) ? { ...index, name: `of a key: ${ofIndex(index)}` } : index));
+    indexes.map((index) => {
+      const known = real.indexes.some(({ name }) => name === index.name) && !keyNames.has(index.name);
+      return !known && ofKeys.has(ofIndex(index)) ? { ...index, name: `of a key: ${ofIndex(index)}` } : index;
+    });
   compareNamed(found, 'index', table, named(real.indexes), named(shadow.indexes), ofIndex);
   compareNamed(found, 'check', table, real.checks, shadow.checks, ({ clause }) => clause);
   compare('partition', undefined, real.partitions.join(', ') || null, shadow.partitions.join(', ') || null);

@@ -256,7 +256,7 @@ describe.each(['table', 'schema'] as const)('shadow tables, mode %s', (mode) => 
     expect(() => planFrom(situation, test.options)).toThrow(
       /AUTO_INCREMENT_RANGE: accounts\.id \(int\(11\)\).*smaller autoIncrementGap/,
     );
-    const fitting = planFrom(situation, { ...test.options, autoIncrementGap: { accounts: 50_000 } });
+    const fitting = planFrom(situation, { ...test.options, autoIncrementGap: { accounts: 50_000, audit: 1000 } });
     expect(fitting.reserved).toContainEqual({ table: 'accounts', column: 'id', firstShadowId: '2147049999' });
   });
 
