@@ -52,6 +52,7 @@ const rows = [
   ['guard of real traffic', rate((sql) => cold.touchesShadowName(sql))],
 ] as const;
 
+globalThis.gc?.();
 const before = process.memoryUsage().heapUsed;
 const full = create(1000);
 for (let index = 0; index < 20_000; index += 1) full.rewrite(`select * from t_order where id = ${index}`, context);

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { sqlRefusals } from './codes.js';
 import { createRewriter, type RewriteContext, type RewriterOptions } from './rewriter.js';
@@ -248,6 +250,11 @@ describe('refusals', () => {
   it('has a case for every code', () => {
     const tried = new Set<string>(cases.map(([, expected]) => expected));
     expect(Object.keys(sqlRefusals).filter((key) => !tried.has(key))).toEqual(['SQL_MODE_AMBIGUOUS']);
+  });
+
+  it('has every code in the README, word for word', () => {
+    const readme = readFileSync(join(process.cwd(), 'shadow-db/README.md'), 'utf8');
+    for (const [key, text] of Object.entries(sqlRefusals)) expect(readme).toContain(`| \`${key}\` | ${text} |`);
   });
 
   it('gives the offset of what it refuses', () => {
