@@ -1,19 +1,8 @@
 import type { SeriesPoint } from '../orchestrator/result/schema.js';
+import type { RunEvent } from '../orchestrator/run/events.js';
 import { isInteractive, paint } from './terminal.js';
 
-/** What a run tells while it goes on (the same shape as runScenario's `onProgress`). */
-export type LiveEvent =
-  | { kind: 'phase'; phase: string; text: string }
-  | {
-      kind: 'second';
-      point: SeriesPoint;
-      step?: { index: number; of: number; label: string } | undefined;
-      secondsLeft: number | null;
-      leaks: number;
-    }
-  | { kind: 'note'; text: string };
-
-type Second = Extract<LiveEvent, { kind: 'second' }>;
+type Second = Extract<RunEvent, { kind: 'second' }>;
 
 export interface LiveOutput {
   isTTY?: boolean;
@@ -22,7 +11,7 @@ export interface LiveOutput {
 }
 
 export interface Live {
-  onProgress(event: LiveEvent): void;
+  onProgress(event: RunEvent): void;
   /** Leaves the last screen standing and the cursor below it. */
   end(): void;
 }
@@ -105,7 +94,7 @@ export class LiveView {
   #completed = 0;
   readonly #baselineP99Us: number[] = [];
 
-  take(event: LiveEvent): void {
+  take(event: RunEvent): void {
     if (event.kind === 'phase') this.#phase = event.phase;
     if (event.kind !== 'second') return;
     this.#second = event;
@@ -127,7 +116,7 @@ export class LiveView {
     const head = [name, this.#phase];
     if (second?.step !== undefined)
       head.push(`step ${second.step.index + 1} of ${second.step.of}: ${second.step.label}`);
-    if (second?.secondsLeft != null) head.push(`${clock(second.secondsLeft)} left`);
+    if (second !== undefined && second.secondsLeft > 0) head.push(`${clock(second.secondsLeft)} left`);
     const lines: [Style, string][] = [['title', head.join(' · ')]];
     if (second === undefined) return lines;
     const { point, leaks } = second;
@@ -187,7 +176,7 @@ export class LiveView {
       real,
       `leaks ${leaks}`,
       `lateness p99 ${ms(point.latenessP99Us)}`,
-      ...(secondsLeft === null ? [] : [`${clock(secondsLeft)} left`]),
+      ...(secondsLeft <= 0 ? [] : [`${clock(secondsLeft)} left`]),
     ].join(', ');
   }
 }

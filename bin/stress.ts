@@ -69,7 +69,7 @@ function usage(message: string, y: Argv, argv: string[]): CliError {
     const cause = `unknown ${isCommand ? 'command' : words.length > 1 ? 'arguments' : 'argument'} ${words.map((word) => JSON.stringify(word)).join(', ')}`;
     return new CliError(exitCodes.usage, cause, found.length > 0 ? `did you mean ${found.join(', ')}? ${help}` : help);
   }
-  const cause = message.replace(/\n.*/s, '');
+  const cause = message.trim().replace(/\s*\n\s*/g, ' ');
   return new CliError(exitCodes.usage, cause.charAt(0).toLowerCase() + cause.slice(1), help);
 }
 

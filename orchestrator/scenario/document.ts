@@ -1,4 +1,15 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml';
 import type { Problem } from './problem.js';
 
 /** A scenario is a page of text. What is larger is something else, and is not parsed. */
@@ -19,6 +30,8 @@ export class ScenarioDocument {
   readonly #lines = new LineCounter();
   readonly #doc: Document.Parsed;
   readonly #text: string;
+  /** Paths whose values were given on the command line: they have no place in the file. */
+  readonly #overridden: string[][] = [];
 
   constructor(text: string, file: string) {
     this.#file = file;
@@ -37,7 +50,7 @@ export class ScenarioDocument {
         stringKeys: true,
       });
       for (const error of [...this.#doc.errors, ...this.#doc.warnings])
-        this.#report(error.pos[0], '', explain(error.code, error.message));
+        this.#report(error.pos[0], '', this.#hint(error.pos[0]) ?? explain(error.code, error.message));
       if (this.problems.length === 0) this.#checkNodes();
     } catch (error) {
       // The parser recurses: a million opening brackets end here.
@@ -81,13 +94,23 @@ export class ScenarioDocument {
     const value = parseDocument(text, { schema: 'core' });
     if (value.errors.length > 0) throw new Error(value.errors[0]!.message);
     this.#doc.setIn(path, value.contents);
+    this.#overridden.push(path);
   }
 
   /**
-   * A problem at the node of `path`, or at the nearest one above it. `atKey` points at the key instead of the value; `offset` counts
-   * characters into a scalar.
+   * A problem at the node of `path`, or at the nearest one above it. `key` points at the key instead of the value; `offset` counts
+   * characters into a scalar, `written` is its text where it has been expanded since.
    */
-  problem(path: Path, cause: string, remedy: string, at: { key?: boolean; offset?: number } = {}): Problem {
+  problem(
+    path: Path,
+    cause: string,
+    remedy: string,
+    at: { key?: boolean; offset?: number; written?: string } = {},
+  ): Problem {
+    const text = { path: path.join('.'), cause, remedy };
+    if (this.#overridden.some((set) => set.every((part, index) => part === String(path[index])))) {
+      return { file: '--set', line: 1, column: 1, ...text };
+    }
     const { node, keyNode } = this.#find(path);
     const target = at.key ? (keyNode ?? node) : (node ?? keyNode);
     let start = target?.range?.[0] ?? 0;
@@ -97,13 +120,25 @@ export class ScenarioDocument {
       // Folded, escaped and expanded scalars do not map one to one: then the scalar's start must do.
       if (
         (target.type === 'PLAIN' || target.type?.startsWith('QUOTE')) &&
-        source.slice(quote, source.length - quote) === target.value
+        source.slice(quote, source.length - quote) === (at.written ?? target.value)
       ) {
         start += quote + at.offset;
       }
     }
     const { line, col } = this.#lines.linePos(start);
-    return { file: this.#file, line: Math.max(1, line), column: Math.max(1, col), path: path.join('.'), cause, remedy };
+    return { file: this.#file, line: Math.max(1, line), column: Math.max(1, col), ...text };
+  }
+
+  /** The usual slip where a reference to the environment stands in a flow map or list. */
+  #hint(offset: number): { cause: string; remedy: string } | undefined {
+    const start = this.#text.lastIndexOf('\n', offset - 1) + 1;
+    const isReference = /[{[].*(^|[^"'\w])\$\{/.test(this.#text.slice(start, offset + 2));
+    return isReference
+      ? {
+          cause: 'a reference to the environment stands here without quotes',
+          remedy: `inside { } and [ ] write "\${NAME}"`,
+        }
+      : undefined;
   }
 
   #report(offset: number, path: string, text: { cause: string; remedy: string }): void {
@@ -126,7 +161,10 @@ export class ScenarioDocument {
     }
     visit(this.#doc, {
       Node: (_key, node, ancestors) => {
-        if (ancestors.length > MAX_DEPTH * 2) {
+        if (isAlias(node) && node.resolve(this.#doc) === undefined) {
+          this.#report(node.range?.[0] ?? 0, '', explain('BAD_ALIAS', `no anchor &${node.source} stands before this`));
+        }
+        if (ancestors.filter(isCollection).length > MAX_DEPTH) {
           this.#report(node.range?.[0] ?? 0, '', {
             cause: 'it is nested too deeply',
             remedy: `at most ${MAX_DEPTH} levels`,

@@ -23,29 +23,29 @@ export function expandEnvironment(
   env: Environment,
 ): { expansions: Map<string, Expansion>; problems: Problem[] } {
   const expansions = new Map<string, Expansion>();
-  const missing: { path: Path; name: string; offset: number; isKey: boolean }[] = [];
-  const malformed: { path: Path; offset: number; isKey: boolean }[] = [];
+  const missing: { path: Path; name: string; offset: number; isKey: boolean; written: string }[] = [];
+  const malformed: { path: Path; offset: number; isKey: boolean; written: string }[] = [];
   document.eachScalar((text, path, plain, isKey) => {
     const whole = WHOLE.exec(text);
     if (whole === null && !text.includes('${')) return text;
     let value: string;
     if (whole !== null) {
       value = env[whole[1]!] ?? '';
-      if (value === '') missing.push({ path, name: whole[1]!, offset: 0, isKey });
+      if (value === '') missing.push({ path, name: whole[1]!, offset: 0, isKey, written: text });
     } else {
       value = text.replace(
         REFERENCE,
         (match, name: string | undefined, fallback: string | undefined, offset: number) => {
           if (match === '$${') return '${';
           if (name === undefined) {
-            malformed.push({ path, offset, isKey });
+            malformed.push({ path, offset, isKey, written: text });
             return match;
           }
           const found = env[name];
           // Like a shell's `:-`: an empty variable takes the default.
           if (found !== undefined && (found !== '' || fallback === undefined)) return found;
           if (fallback !== undefined) return fallback;
-          missing.push({ path, name, offset, isKey });
+          missing.push({ path, name, offset, isKey, written: text });
           return '';
         },
       );
@@ -56,20 +56,20 @@ export function expandEnvironment(
     return plain ? plainValue(value) : value;
   });
   const problems = [
-    ...missing.map(({ path, name, offset, isKey }) =>
+    ...missing.map(({ path, name, offset, isKey, written }) =>
       document.problem(
         path,
         `environment variable ${name} is not set`,
         `set ${name}, or give a default: \${${name}:-…}`,
-        { key: isKey, offset },
+        { key: isKey, offset, written },
       ),
     ),
-    ...malformed.map(({ path, offset, isKey }) =>
+    ...malformed.map(({ path, offset, isKey, written }) =>
       document.problem(
         path,
         'this reference to the environment is not complete',
         `write \${NAME} or \${NAME:-default}; $\${ is a literal $\{`,
-        { key: isKey, offset },
+        { key: isKey, offset, written },
       ),
     ),
   ];
