@@ -1,3 +1,7 @@
+import { createHash } from 'node:crypto';
+
+export { AgentConfigError, parseAgentConfig } from './config-check.js';
+
 /**
  * The agent's configuration, version 1 (docs/formats/agent-config.md). It is JSON: a YAML parser would be the agent's heaviest part. `stress
  * agent-config scenario.yaml` writes it from a scenario, so that all services of a chain share one file and one
@@ -62,6 +66,8 @@ export interface AgentOptions {
   killFile?: string;
   /** Port of the admin server on loopback (GET /status, POST /kill, POST /rearm); 0 = any. Env SHADOWLINE_ADMIN_PORT. */
   adminPort?: number;
+  /** Signal that throws the kill switch; none by default, because a service may use signals itself. Env SHADOWLINE_KILL_SIGNAL. */
+  killSignal?: NodeJS.Signals;
   /** Records ordinary requests to this folder. Env SHADOWLINE_RECORD_DIR (and SHADOWLINE_RECORD_* for the rest). */
   record?: {
     dir: string;
@@ -77,4 +83,20 @@ export interface AgentOptions {
     /** Further fields to mask: `header:x`, `body.a.b`, `query:x`. */
     mask: string[];
   };
+}
+
+/**
+ * The version of a configuration: the first 12 hex digits of the SHA-256 of its canonical JSON (keys sorted, defaults filled in).
+ * The same in all services that share the file, and computed by the orchestrator for the preflight.
+ */
+export function configVersionOf(config: AgentConfig): string {
+  return createHash('sha256').update(canonicalJson(config)).digest('hex').slice(0, 12);
+}
+
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, entry]) => `${JSON.stringify(key)}:${canonicalJson(entry)}`).join(',')}}`;
 }

@@ -68,6 +68,25 @@ export function bind<A extends unknown[], R, T>(fn: (this: T, ...args: A) => R):
   };
 }
 
+/** True while contexts are kept: the one thing that a hot path asks first. */
+export function contextsActive(): boolean {
+  return shared.active;
+}
+
+/** `runWith` without a closure, for hot paths; only while contexts are active. */
+export function applyIn<T, A extends unknown[], R>(
+  context: Context,
+  fn: (this: T, ...args: A) => R,
+  self: T,
+  args: A,
+): R {
+  return shared.storage.run(context, apply as typeof apply<T, A, R>, fn, self, args);
+}
+
+function apply<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, self: T, args: A): R {
+  return fn.apply(self, args);
+}
+
 /** Called by the agent when it arms. */
 export function activateContexts(): void {
   shared.active = true;

@@ -50,6 +50,11 @@ export interface AgentRuntime {
    * @throws ShadowRefusedError when the shadow context has ended, or the agent was killed, or it is unknown and the policy blocks.
    */
   modeOf(operation: string): ShadowContext | undefined;
+  /**
+   * Runs `fn` with the egress guard off: for the connections that an instrumentation opens to a store on behalf of shadow traffic. Only
+   * what connects synchronously inside `fn` is let through; a driver that connects later is started with `runWith(undefined, …)`.
+   */
+  permitted<T>(fn: () => T): T;
   /** Acknowledges a probe: called once by the hop's entry when the request or message is over. */
   acknowledge(context: ShadowContext, via: 'http' | 'kafka', route: string): void;
 }
