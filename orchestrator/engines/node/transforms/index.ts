@@ -2,6 +2,7 @@ import { routeOf } from '../../../recording/routes.js';
 import type { EngineOptions } from '../../engine.js';
 import { EngineError } from '../../errors.js';
 import { canaryTransform } from './canary.js';
+import { correlateTransform } from './correlate.js';
 import { identityTransform } from './identity.js';
 import { moduleTransform } from './module.js';
 import type { RenewLogin } from './token.js';
@@ -37,7 +38,8 @@ export async function buildTransforms(
           transforms.push(await moduleTransform(spec.path));
           break;
         case 'correlate':
-          throw new EngineError('ENGINE_TRANSFORM', 'correlate is not built yet');
+          transforms.push(correlateTransform(position, tools.count));
+          break;
       }
     } catch (cause) {
       if (cause instanceof EngineError) throw cause;
