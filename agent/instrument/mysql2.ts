@@ -1,8 +1,318 @@
-import type { Instrumentation } from '../runtime.js';
+import { bind, currentContext, type ShadowContext } from '../context.js';
+import type { ShadowRefusedError } from '../errors.js';
+import { isRefusal, issueMode, refusalOf, wrapMethod } from '../redirect/issue.js';
+import { bindEvents, type CommandKind, deliverRefusal, kindOf, redirectCommand } from '../redirect/mysql-command.js';
+import { watchCommand } from '../redirect/mysql-real.js';
+import { firstWord } from '../redirect/mysql-statement.js';
+import { cloneConfig, type MysqlStore, MysqlStores, twinConnectionConfig } from '../redirect/mysql-store.js';
+import { MysqlTwin } from '../redirect/mysql-twin.js';
+import type { AgentRuntime, Instrumentation } from '../runtime.js';
 
-/** Being filled in: it wraps nothing yet. */
+/**
+ * mysql2. Every command of every interface (callback, promise, pool, prepared, stream) passes BaseConnection.addCommand in the tick in which it is
+ * issued: that is the one gate. Leases pass BasePool.getConnection.
+ *
+ * | connection      | shadow                             | ordinary or unknown                      |
+ * |-----------------|------------------------------------|------------------------------------------|
+ * | pool            | lease of the twin pool             | lease of the pool                        |
+ * | real lease      | refused, MODE_MISMATCH             | watched, passes                          |
+ * | twin lease      | redirected                         | refused, MODE_MISMATCH; destroyed at end |
+ * | stand-alone     | its twin connection; refused while | watched, passes                          |
+ * |                 | an ordinary transaction is open    |                                          |
+ * | pool cluster    | refused                            | passes                                   |
+ */
 export const mysql2Instrumentation: Instrumentation = {
   name: 'mysql2',
-  versions: '>=3 <4',
-  targets: [],
+  versions: '>=3.12 <4',
+  targets: [
+    { file: 'mysql2/lib/base/pool.js', wrap: wrapPool },
+    { file: 'mysql2/lib/base/connection.js', wrap: wrapConnection },
+    { file: 'mysql2/lib/pool_cluster.js', wrap: wrapCluster },
+  ],
 };
+
+/** Twin pools and connections are known across the three files, which are wrapped one by one. */
+interface Shared {
+  stores: MysqlStores;
+  twinPools: WeakMap<object, MysqlStore>;
+  poolTwins: WeakMap<object, any>;
+  twins: WeakMap<object, MysqlTwin>;
+  connectionTwins: WeakMap<object, any>;
+}
+const byRuntime = new WeakMap<AgentRuntime, Shared>();
+
+function sharedOf(runtime: AgentRuntime): Shared {
+  let shared = byRuntime.get(runtime);
+  if (shared === undefined) {
+    shared = {
+      stores: new MysqlStores(runtime),
+      twinPools: new WeakMap(),
+      poolTwins: new WeakMap(),
+      twins: new WeakMap(),
+      connectionTwins: new WeakMap(),
+    };
+    byRuntime.set(runtime, shared);
+  }
+  return shared;
+}
+
+function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
+  const shared = sharedOf(runtime);
+  const { prototype } = BasePool;
+  const restores = [
+    wrapMethod(prototype, 'getConnection', (original) => {
+      return function getConnection(this: any, callback: (error: unknown, connection?: any) => void) {
+        if (typeof callback !== 'function') return original.call(this, callback);
+        if (shared.twinPools.has(this)) return original.call(this, bind(callback));
+        if (runtime.state() === 'idle') return original.call(this, callback);
+        let twin: any;
+        try {
+          // whether it will write is not known yet: an unknown context gets an ordinary lease, and is looked at again when it writes
+          if (issueMode(runtime, 'mysql getConnection', false) !== undefined) twin = twinPool(shared, this, runtime);
+        } catch (error) {
+          const refusal = refusalOf(runtime, error);
+          if (refusal !== undefined) {
+            process.nextTick(bind(callback), refusal);
+            return undefined;
+          }
+        }
+        return twin === undefined ? original.call(this, bind(callback)) : twin.getConnection(callback);
+      };
+    }),
+    wrapMethod(prototype, 'query', (original) => {
+      // the driver's own code takes a connection through getConnection above; its command must be bound before it has one
+      return function query(this: any, ...args: unknown[]) {
+        const command = original.apply(this, args);
+        const context = currentContext();
+        if (context?.mode === 'shadow' && typeof command?.onResult !== 'function') bindEvents(command, context);
+        return command;
+      };
+    }),
+    wrapMethod(prototype, 'execute', (original) => {
+      // without a callback the driver throws when there is no connection: not for the sake of shadow traffic
+      return function execute(this: any, ...args: unknown[]) {
+        if (currentContext()?.mode === 'shadow' && typeof args.at(-1) !== 'function') args.push(() => undefined);
+        return original.apply(this, args);
+      };
+    }),
+    wrapMethod(prototype, 'releaseConnection', (original) => {
+      return function releaseConnection(this: any, connection: any) {
+        if (connection._pool && shared.twins.get(connection)?.broken) return connection.destroy();
+        return original.call(this, connection);
+      };
+    }),
+    wrapMethod(prototype, 'end', (original) => {
+      return function end(this: any, callback?: (error?: unknown) => void) {
+        const twin = shared.poolTwins.get(this);
+        if (twin === undefined || twin._closed) return original.call(this, callback);
+        shared.poolTwins.delete(this);
+        if (typeof callback !== 'function') {
+          twin.end(() => undefined);
+          return original.call(this, callback);
+        }
+        return original.call(this, (error: unknown) => twin.end(() => callback(error)));
+      };
+    }),
+  ];
+  return () => {
+    for (const restore of restores) restore();
+  };
+}
+
+/** The twin of a pool, made when the first shadow operation asks for it. */
+function twinPool(shared: Shared, pool: any, runtime: AgentRuntime): any {
+  let twin = shared.poolTwins.get(pool);
+  // a closed pool reports that itself
+  if (twin !== undefined || pool._closed) return twin;
+  const store = shared.stores.require(pool.config.connectionConfig);
+  const config = cloneConfig(pool.config);
+  config.connectionConfig = twinConnectionConfig(pool.config.connectionConfig, store, runtime);
+  twin = new pool.constructor({ config });
+  shared.twinPools.set(twin, store);
+  shared.poolTwins.set(pool, twin);
+  // session set-up of the service (SET time_zone …) is meant for every connection
+  twin.on('connection', (connection: any) => pool.emit('connection', connection));
+  return twin;
+}
+
+function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void {
+  const shared = sharedOf(runtime);
+  const { prototype } = BaseConnection;
+  let driverAddCommand: (command: any) => any = prototype.addCommand;
+
+  const restores = [
+    wrapMethod(prototype, 'addCommand', (original) => {
+      driverAddCommand = original;
+      return function addCommand(this: any, command: any) {
+        const twin = shared.twins.get(this);
+        if (twin === undefined && runtime.state() === 'idle') return original.call(this, command);
+        const kind = kindOf(command);
+        if (kind === 'ClientHandshake' || this.config?.isServer) return original.call(this, command);
+        try {
+          if (twin !== undefined) return issueOnTwin(this, twin, command, kind);
+          const context = issueMode(runtime, 'mysql command', false);
+          if (context !== undefined && kind !== 'Quit') {
+            const own = standAloneTwin(this, kind);
+            return issueOnTwin(own, shared.twins.get(own)!, command, kind);
+          }
+          watchCommand(runtime, shared.stores, command, kind, this);
+          if (!pooled(this)) noteTransaction(this, command, kind);
+        } catch (error) {
+          const refusal = refusalOf(runtime, error);
+          if (refusal !== undefined) return deliverRefusal(command, refusal);
+          // nothing may reach a shadow connection as it is
+          if (twin !== undefined) return deliverRefusal(command, runtime.refuse('AGENT_NOT_READY', String(error)));
+        }
+        return original.call(this, command);
+      };
+    }),
+    wrapMethod(prototype, 'connect', (original) => {
+      return function connect(this: any, callback?: (...args: any[]) => unknown) {
+        const store = this._pool ? shared.twinPools.get(this._pool) : undefined;
+        if (store !== undefined && !shared.twins.has(this)) adopt(this, store);
+        if (typeof callback !== 'function' || runtime.state() === 'idle') return original.call(this, callback);
+        return original.call(this, bind(callback));
+      };
+    }),
+    ...['end', 'close'].map((name) =>
+      wrapMethod(prototype, name, (original) => {
+        return function ending(this: any, ...args: unknown[]) {
+          const twin = shared.connectionTwins.get(this);
+          if (twin !== undefined) {
+            shared.connectionTwins.delete(this);
+            twin[name]();
+          }
+          return original.apply(this, args);
+        };
+      }),
+    ),
+  ];
+
+  function adopt(connection: any, store: MysqlStore): MysqlTwin {
+    const twin = new MysqlTwin(store, runtime);
+    shared.twins.set(connection, twin);
+    twin.start(connection, (command) => driverAddCommand.call(connection, command));
+    return twin;
+  }
+
+  function issueOnTwin(connection: any, twin: MysqlTwin, command: any, kind: CommandKind): any {
+    const context = currentContext();
+    if (kind === 'CloseStatement' || kind === 'Quit') return send(connection, command);
+    if (context?.mode !== 'shadow') {
+      if (kind === 'Ping' || kind === 'ResetConnection') {
+        if (kind === 'ResetConnection') twin.ledger.lost();
+        return send(connection, command);
+      }
+      twin.broken = true;
+      const mode = context === undefined ? 'without a context' : 'in an ordinary request';
+      throw runtime.refuse('MODE_MISMATCH', `a shadow connection of mysql.${twin.store.name} was used ${mode}`);
+    }
+    const shadow = runtime.modeOf('mysql command') as ShadowContext;
+    const { runId } = twin.ledger;
+    if (runId !== undefined && runId !== shadow.flag.runId) {
+      throw runtime.refuse(
+        'MODE_MISMATCH',
+        `the open transaction belongs to run ${runId}, not to ${shadow.flag.runId}`,
+      );
+    }
+    if (kind === 'other') {
+      throw runtime.refuse('SQL_REFUSED', `${command?.constructor?.name} has no shadow rule (changeUser, binlog)`);
+    }
+    redirectCommand(runtime, twin, command, kind, shadow);
+    return send(connection, command);
+  }
+
+  /** A closed connection has an addCommand of its own, which reports that. */
+  function send(connection: any, command: any): any {
+    return Object.hasOwn(connection, 'addCommand')
+      ? connection.addCommand(command)
+      : driverAddCommand.call(connection, command);
+  }
+
+  /** The shadow twin of a connection that belongs to no pool. */
+  function standAloneTwin(connection: any, kind: CommandKind): any {
+    if (pooled(connection)) {
+      throw runtime.refuse('MODE_MISMATCH', 'a connection that was leased to ordinary work was used in shadow');
+    }
+    if (openTransactions.has(connection)) {
+      throw runtime.refuse('MODE_MISMATCH', 'a shadow statement between BEGIN and COMMIT of an ordinary transaction');
+    }
+    let own = shared.connectionTwins.get(connection);
+    const state = own === undefined ? undefined : shared.twins.get(own);
+    // a lost twin is replaced, unless the service believes to be in a transaction: then it must hear of the loss
+    if (own !== undefined && !(state?.lost && (kind === 'Query' || kind === 'Prepare') && !state.ledger.open))
+      return own;
+    const store = shared.stores.require(connection.config);
+    own = new connection.constructor({ config: twinConnectionConfig(connection.config, store, runtime) });
+    shared.connectionTwins.set(connection, own);
+    adopt(own, store);
+    return own;
+  }
+
+  return () => {
+    for (const restore of restores) restore();
+  };
+}
+
+function pooled(connection: any): boolean {
+  return connection._released !== undefined;
+}
+
+/** Stand-alone connections in an ordinary transaction, by what the service said: it need not be exact, it only refuses shadow. */
+const openTransactions = new WeakSet<object>();
+
+function noteTransaction(connection: any, command: any, kind: CommandKind): void {
+  if (kind !== 'Query' && kind !== 'Prepare') return;
+  const sql: unknown = kind === 'Query' ? command.sql : command.query;
+  if (typeof sql !== 'string') return;
+  const word = firstWord(sql);
+  if (word === 'begin' || word === 'start') openTransactions.add(connection);
+  else if (word === 'commit' || (word === 'rollback' && !/\bto\b/i.test(sql))) openTransactions.delete(connection);
+}
+
+function wrapCluster(PoolCluster: any, runtime: AgentRuntime): () => void {
+  // an error counts against the node that gave it, and too many take the node away from ordinary work: refused before a node is chosen
+  const wrapped = new WeakSet<object>();
+  const refusal = (): ShadowRefusedError | undefined => {
+    if (runtime.state() === 'idle') return undefined;
+    try {
+      if (issueMode(runtime, 'mysql pool cluster', false) === undefined) return undefined;
+      return runtime.refuse('STORE_UNDECLARED', 'pool clusters have no shadow twin: use a pool for each node');
+    } catch (error) {
+      return isRefusal(error) ? error : undefined;
+    }
+  };
+  const wrapNamespace = (prototype: any) => {
+    if (wrapped.has(prototype)) return;
+    wrapped.add(prototype);
+    restores.push(
+      wrapMethod(prototype, 'getConnection', (original) => {
+        return function getConnection(this: any, callback: (error: unknown) => void) {
+          const error = refusal();
+          if (error !== undefined) return process.nextTick(bind(callback), error);
+          return original.call(this, runtime.state() === 'idle' ? callback : bind(callback));
+        };
+      }),
+      wrapMethod(prototype, 'query', (original) => {
+        return function query(this: any, ...args: unknown[]) {
+          const command = original.apply(this, args);
+          const context = currentContext();
+          if (context?.mode === 'shadow' && typeof command?.onResult !== 'function') bindEvents(command, context);
+          return command;
+        };
+      }),
+    );
+  };
+  const restores: (() => void)[] = [
+    wrapMethod(PoolCluster.prototype, 'of', (original) => {
+      return function of(this: any, ...args: unknown[]) {
+        const namespace = original.apply(this, args);
+        wrapNamespace(Object.getPrototypeOf(namespace));
+        return namespace;
+      };
+    }),
+  ];
+  return () => {
+    for (const restore of restores) restore();
+  };
+}

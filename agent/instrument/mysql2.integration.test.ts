@@ -1,0 +1,685 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { runWith } from '../context.js';
+import {
+  codeOf,
+  inReal,
+  inShadow,
+  mysqlStore,
+  randomName,
+  shadowContext,
+  TestRuntime,
+} from '../redirect/fixtures/test-runtime.js';
+import { mysql2Instrumentation } from './mysql2.js';
+
+const require = createRequire(import.meta.url);
+const mysql = require('mysql2');
+const mysqlPromise = require('mysql2/promise');
+const url = new URL(process.env.SHADOWLINE_TEST_MYSQL_URL!);
+const server = {
+  host: url.hostname,
+  port: Number(url.port),
+  user: decodeURIComponent(url.username),
+  password: url.password,
+};
+const database = randomName('agent');
+const account = randomName('sh').slice(0, 20);
+const password = 'shadow-pass';
+
+let admin: any;
+let runtime: TestRuntime;
+let restores: (() => void)[] = [];
+const open: any[] = [];
+
+beforeAll(async () => {
+  process.env.SHADOWLINE_TEST_SHADOW_PASSWORD = password;
+  // made before any wrap: the tests' own view of the tables
+  admin = await mysqlPromise.createConnection({ ...server, multipleStatements: true });
+  const orders = 'id INT PRIMARY KEY AUTO_INCREMENT, who VARCHAR(40) UNIQUE, amount INT NOT NULL DEFAULT 0';
+  await admin.query(`
+    CREATE DATABASE ${database}; CREATE DATABASE ${database}_shadow;
+    CREATE TABLE ${database}.orders (${orders}); CREATE TABLE ${database}.orders_shadow (${orders});
+    CREATE TABLE ${database}_shadow.orders (${orders});
+    CREATE TABLE ${database}.branches (id INT PRIMARY KEY, name VARCHAR(20)); INSERT INTO ${database}.branches VALUES (1, 'north');
+    CREATE TABLE ${database}.unclassed (id INT);
+    CREATE TABLE ${database}.forgotten (id INT PRIMARY KEY);
+    CREATE USER '${account}'@'%' IDENTIFIED BY '${password}';
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.orders_shadow TO '${account}'@'%';
+    GRANT SELECT ON ${database}.branches TO '${account}'@'%';
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}_shadow.* TO '${account}'@'%'`);
+});
+
+afterAll(async () => {
+  await admin.query(`DROP DATABASE ${database}; DROP DATABASE ${database}_shadow; DROP USER '${account}'@'%'`);
+  await admin.end();
+});
+
+beforeEach(async () => {
+  await admin.query(
+    `TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow; TRUNCATE ${database}_shadow.orders`,
+  );
+  use(table());
+});
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((one) => new Promise((resolve) => one.end(resolve))));
+  for (const restore of restores.splice(0)) restore();
+});
+
+function table(): ConstructorParameters<typeof TestRuntime>[0] {
+  const tables = { orders: 'shadow', branches: 'real-read', forgotten: 'shadow' } as const;
+  return { mysql: { main: mysqlStore({ database, account: own(), tables }) } };
+}
+
+function own() {
+  return { user: account, passwordEnv: 'SHADOWLINE_TEST_SHADOW_PASSWORD' };
+}
+
+/** The package does not export its inner files by name. */
+function internal(file: string): string {
+  return join(dirname(require.resolve('mysql2/package.json')), '..', file);
+}
+
+/** Wraps the driver for a new runtime. */
+function use(config: ConstructorParameters<typeof TestRuntime>[0]): void {
+  for (const restore of restores.splice(0)) restore();
+  runtime = new TestRuntime(config);
+  restores = mysql2Instrumentation.targets.map(({ file, wrap }) => wrap(require(internal(file)), runtime));
+}
+
+function pool(options: object = {}): any {
+  const made = mysql.createPool({ ...server, database, connectionLimit: 4, ...options });
+  open.push(made);
+  return made;
+}
+
+async function names(where = `${database}.orders`): Promise<string[]> {
+  const [rows] = await admin.query(`SELECT who FROM ${where} ORDER BY id`);
+  return rows.map((row: { who: string }) => row.who);
+}
+const shadowNames = () => names(`${database}.orders_shadow`);
+const written = (operation: string) => runtime.writes.get(`mysql ${database}.orders_shadow ${operation}`);
+const INSERT = 'INSERT INTO orders (who, amount) VALUES (?, ?)';
+
+describe('pool', () => {
+  it('sends shadow statements to shadow tables with the shadow account, real ones to real tables', async () => {
+    const promised = pool().promise();
+    await inReal(() => promised.query(INSERT, ["rea'l\\", 1]));
+    await inShadow(() => promised.query(INSERT, ["sha'd\\ow", 2]));
+    const [found] = await inShadow<Promise<any>>(() =>
+      promised.query('SELECT o.who, CURRENT_USER() AS me FROM orders o'),
+    );
+    expect(await names()).toEqual(["rea'l\\"]);
+    expect(await shadowNames()).toEqual(["sha'd\\ow"]);
+    expect(found).toEqual([{ who: "sha'd\\ow", me: `${account}@%` }]);
+    expect(written('insert')).toBe(1);
+    expect(runtime.operations).toContain(`shadow mysql ${database}.orders_shadow insert ok`);
+    expect(runtime.operations).toContain(`real mysql ${database}.orders insert ok`);
+  });
+
+  it('does so for callbacks, execute, named placeholders, object arguments and row arrays', async () => {
+    const one = pool({ namedPlaceholders: true });
+    await inShadow(async () => {
+      await call((done) => one.query(INSERT, ['a', 1], done));
+      await call((done) => one.query({ sql: INSERT, values: ['b', 1] }, done));
+      await call((done) => one.execute(INSERT, ['c', 1], done));
+      await call((done) => one.query('INSERT INTO orders (who) VALUES (:who)', { who: 'd' }, done));
+      await call((done) => one.execute('INSERT INTO orders (who) VALUES (:who)', { who: 'e' }, done));
+      await call((done) => one.execute(INSERT, ['f', 1], done));
+      const rows = await call((done) =>
+        one.query({ sql: 'SELECT who FROM orders ORDER BY id', rowsAsArray: true }, done),
+      );
+      expect(rows).toEqual([['a'], ['b'], ['c'], ['d'], ['e'], ['f']]);
+      const nested = await call((done) =>
+        one.query({ sql: 'SELECT orders.who FROM orders LIMIT 1', nestTables: true }, done),
+      );
+      expect(nested).toEqual([{ orders: { who: 'a' } }]);
+    });
+    expect(await names()).toEqual([]);
+    expect(written('insert')).toBe(6);
+  });
+
+  it('streams and emits rows of shadow tables, in the issuer’s context', async () => {
+    const one = pool();
+    await inShadow(() => one.promise().query('INSERT INTO orders (who) VALUES (?), (?)', ['a', 'b']));
+    const context = shadowContext();
+    const rows: unknown[] = [];
+    const seen = new Set<unknown>();
+    const { currentContext } = await import('../context.js');
+    await runWith(context, async () => {
+      for await (const row of one.query('SELECT who FROM orders').stream()) rows.push(row);
+      await new Promise<void>((resolve, reject) => {
+        const query = one.query('SELECT who FROM orders');
+        query.on('result', (row: unknown) => rows.push(row) && seen.add(currentContext()));
+        query.on('error', reject).on('end', resolve);
+      });
+    });
+    expect(rows).toHaveLength(4);
+    expect([...seen]).toEqual([context]);
+  });
+
+  it('keeps each issuer’s context when a pool of one connection is exhausted', async () => {
+    const { currentContext } = await import('../context.js');
+    const promised = pool({ connectionLimit: 1 }).promise();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ shadow: fc.boolean(), lease: fc.boolean() }), { maxLength: 24 }),
+        async (steps) => {
+          await admin.query(`TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow`);
+          runtime.writes.clear();
+          const expected = { real: [] as string[], shadow: [] as string[] };
+          await Promise.all(
+            steps.map((step, index) => {
+              const who = `${step.shadow ? 's' : 'r'}${index}`;
+              expected[step.shadow ? 'shadow' : 'real'].push(who);
+              const work = async () => {
+                const before = currentContext();
+                if (step.lease) {
+                  const lease = await promised.getConnection();
+                  await lease.beginTransaction();
+                  await lease.query(INSERT, [who, index]);
+                  await lease.commit();
+                  lease.release();
+                } else {
+                  await promised.execute(INSERT, [who, index]);
+                }
+                expect(currentContext()).toBe(before);
+              };
+              return step.shadow ? inShadow(work) : inReal(work);
+            }),
+          );
+          expect((await names()).sort()).toEqual(expected.real.sort());
+          expect((await shadowNames()).sort()).toEqual(expected.shadow.sort());
+          expect(written('insert') ?? 0).toBe(expected.shadow.length);
+        },
+      ),
+      { numRuns: 30 },
+    );
+    expect(runtime.refusals).toEqual([]);
+  });
+
+  it('gives callbacks of a drained queue the context of their issuer', async () => {
+    const { currentContext } = await import('../context.js');
+    const one = pool({ connectionLimit: 1 });
+    const seen: (string | undefined)[] = [];
+    await Promise.all(
+      ['real', 'shadow', 'real', 'shadow'].map(
+        (mode) =>
+          new Promise<void>((resolve, reject) => {
+            const work = () =>
+              one.query('SELECT SLEEP(0.01)', (error: unknown) => {
+                if (currentContext()?.mode !== mode) seen.push(currentContext()?.mode);
+                error ? reject(error) : resolve();
+              });
+            mode === 'shadow' ? inShadow(work) : inReal(work);
+          }),
+      ),
+    );
+    expect(seen).toEqual([]);
+  });
+
+  it('serves a first shadow request before any ordinary one, and both at once', async () => {
+    const promised = pool().promise();
+    await Promise.all([
+      inShadow(() => promised.query(INSERT, ['s1', 1])),
+      inReal(() => promised.query(INSERT, ['r1', 1])),
+      inShadow(() => promised.query(INSERT, ['s2', 1])),
+    ]);
+    expect(await names()).toEqual(['r1']);
+    expect((await shadowNames()).sort()).toEqual(['s1', 's2']);
+  });
+
+  it('ends the twin with the pool', async () => {
+    const one = mysql.createPool({ ...server, database });
+    await inShadow(() => one.promise().query('SELECT 1'));
+    await one.promise().end();
+    const [rows] = await admin.query('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [
+      account,
+    ]);
+    expect(Number(rows[0].n)).toBe(0);
+  });
+
+  it('passes the service’s session set-up on to twin connections', async () => {
+    const one = pool();
+    one.on('connection', (connection: any) => connection.query("SET time_zone = '+05:00'"));
+    const [rows] = await inShadow<Promise<any>>(() => one.promise().query('SELECT @@time_zone AS zone'));
+    expect(rows).toEqual([{ zone: '+05:00' }]);
+  });
+});
+
+describe('refusals', () => {
+  it.each([
+    ['DDL', 'DROP TABLE orders', 'SQL_REFUSED'],
+    ['an unclassed table', 'SELECT * FROM unclassed', 'SQL_REFUSED'],
+    ['a write to a real-read table', 'UPDATE branches SET name = 1', 'SQL_REFUSED'],
+    ['several statements', 'SELECT 1; DELETE FROM orders', 'SQL_REFUSED'],
+    ['LOAD DATA', "LOAD DATA LOCAL INFILE '/etc/hosts' INTO TABLE orders", 'SQL_REFUSED'],
+    ['a shadow name', 'SELECT * FROM orders_shadow', 'SQL_REFUSED'],
+    [
+      'a table without shadow rights: the account is the backstop',
+      'INSERT INTO forgotten VALUES (1)',
+      'ER_TABLEACCESS_DENIED_ERROR',
+    ],
+  ])('refuses %s in every interface', async (_name, sql, code) => {
+    const one = pool({ multipleStatements: true });
+    const promised = one.promise();
+    await inReal(() => promised.query(INSERT, ['r', 1]));
+    expect(await inShadow(() => codeOf(promised.query(sql)))).toBe(code);
+    expect(await inShadow(() => codeOf(promised.execute(sql)))).toBe(code);
+    expect(await inShadow(() => codeOf(call((done) => one.query(sql, done))))).toBe(code);
+    expect(
+      await inShadow(() =>
+        codeOf(new Promise((resolve, reject) => one.query(sql).on('error', reject).on('end', resolve))),
+      ),
+    ).toBe(code);
+    expect(
+      await inShadow(() =>
+        codeOf(
+          (async () => {
+            for await (const _ of one.query(sql).stream());
+          })(),
+        ),
+      ),
+    ).toBe(code);
+    const lease = await inShadow<Promise<any>>(() => promised.getConnection());
+    expect(await inShadow(() => codeOf(lease.query(sql)))).toBe(code);
+    expect(await inShadow(() => codeOf(lease.prepare(sql)))).toBe(code);
+    // the connection is still good
+    await inShadow(() => lease.query('SELECT 1'));
+    lease.release();
+    expect(await names()).toEqual(['r']);
+  });
+
+  it('does not end the process when nobody listens for the error', async () => {
+    const one = pool();
+    inShadow(() => one.query('DROP TABLE orders'));
+    inShadow(() => one.execute('DROP TABLE orders', []));
+    inShadow(() => one.query('INSERT INTO forgotten VALUES (1)'));
+    use({ mysql: {} });
+    inShadow(() => one.query('SELECT 1'));
+    inShadow(() => one.execute('SELECT 1'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(runtime.refusals.map(({ code }) => code)).toContain('STORE_UNDECLARED');
+  });
+
+  it('refuses a database that is not declared, and a shadow account without a password', async () => {
+    use({ mysql: {} });
+    expect(await inShadow(() => codeOf(pool().promise().query('SELECT 1')))).toBe('STORE_UNDECLARED');
+    use({
+      mysql: { main: mysqlStore({ database, account: { user: account, passwordEnv: 'SHADOWLINE_TEST_NOT_SET' } }) },
+    });
+    expect(await inShadow(() => codeOf(pool().promise().query('SELECT 1')))).toBe('AGENT_NOT_READY');
+    expect(await inReal(() => codeOf(pool().promise().query('SELECT 1')))).toBe('no error');
+  });
+
+  it('refuses leases of the other mode', async () => {
+    const promised = pool().promise();
+    const real = await inReal<Promise<any>>(() => promised.getConnection());
+    const twin = await inShadow<Promise<any>>(() => promised.getConnection());
+    expect(await inShadow(() => codeOf(real.query(INSERT, ['x', 1])))).toBe('MODE_MISMATCH');
+    expect(await inShadow(() => codeOf(real.execute(INSERT, ['x', 1])))).toBe('MODE_MISMATCH');
+    expect(await inReal(() => codeOf(twin.query(INSERT, ['x', 1])))).toBe('MODE_MISMATCH');
+    expect(await inReal(() => codeOf(twin.beginTransaction()))).toBe('MODE_MISMATCH');
+    real.release();
+    twin.release();
+    runtime.current = 'idle';
+    const late = await inShadow<Promise<any>>(() => promised.getConnection());
+    late.release();
+    expect(await names()).toEqual([]);
+    expect(await shadowNames()).toEqual([]);
+  });
+
+  it('refuses a twin lease after the agent went idle', async () => {
+    const promised = pool().promise();
+    const twin = await inShadow<Promise<any>>(() => promised.getConnection());
+    runtime.current = 'idle';
+    expect(await inReal(() => codeOf(twin.query(INSERT, ['x', 1])))).toBe('MODE_MISMATCH');
+    twin.release();
+    expect(await shadowNames()).toEqual([]);
+  });
+
+  it('destroys a twin lease that was used in the wrong mode, so that its transaction is rolled back', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    const context = shadowContext();
+    const twin = await runWith<Promise<any>>(context, () => promised.getConnection());
+    await runWith(context, () => twin.beginTransaction());
+    await runWith(context, () => twin.query(INSERT, ['pending', 1]));
+    expect(await inReal(() => codeOf(twin.commit()))).toBe('MODE_MISMATCH');
+    twin.release();
+    await inShadow(() => promised.query(INSERT, ['next', 1]));
+    expect(await shadowNames()).toEqual(['next']);
+    expect(written('insert')).toBe(1);
+  });
+
+  it('refuses what is issued after the request has ended, and changeUser', async () => {
+    const promised = pool().promise();
+    const context = shadowContext();
+    const lease = await runWith<Promise<any>>(context, () => promised.getConnection());
+    expect(await runWith(context, () => codeOf(lease.changeUser({ user: 'root' })))).toBe('SQL_REFUSED');
+    context.ended = true;
+    expect(await runWith(context, () => codeOf(lease.query('SELECT 1')))).toBe('CONTEXT_ENDED');
+    expect(await runWith(context, () => codeOf(promised.query('SELECT 1')))).toBe('CONTEXT_ENDED');
+    lease.release();
+  });
+
+  it('refuses pool clusters without counting the refusal against a node', async () => {
+    const cluster = mysql.createPoolCluster({ removeNodeErrorCount: 1 });
+    cluster.add('one', { ...server, database });
+    const ask = (work: (fn: () => any) => any) =>
+      work(() => codeOf(call((done) => cluster.of('*').query('SELECT 1 AS one', done))));
+    expect(await ask(inShadow)).toBe('STORE_UNDECLARED');
+    expect(await ask(inShadow)).toBe('STORE_UNDECLARED');
+    expect(await inShadow(() => codeOf(call((done) => cluster.getConnection(done))))).toBe('STORE_UNDECLARED');
+    expect(await ask(inReal)).toBe('no error');
+    await call((done) => cluster.end(done));
+  });
+});
+
+describe('ordinary traffic', () => {
+  it('is reported, and passes, when it names a shadow table or writes a shadow id', async () => {
+    use({ ...table(), taint: { from: 1_000_000_000, to: 2_000_000_000 } });
+    const promised = pool().promise();
+    await inReal(() => promised.query("INSERT INTO orders_shadow (who) VALUES ('odd')"));
+    await inReal(() => promised.execute(INSERT, ['tainted', 1_000_000_007]));
+    await inReal(() => promised.query('INSERT INTO orders (who, amount) VALUES ?', [[['t2', '1000000008']]]));
+    await inReal(() => promised.execute('SELECT * FROM orders WHERE amount = ?', [1_000_000_007]));
+    expect(runtime.suspects.map(({ code }) => code)).toEqual(['SHADOW_NAME_IN_REAL', 'TAINTED_WRITE', 'TAINTED_WRITE']);
+    expect(await names()).toEqual(['tainted', 't2']);
+  });
+
+  it('without a context follows the policy, for writes only', async () => {
+    use({ ...table(), unknown: 'block' });
+    const promised = pool().promise();
+    expect(await codeOf(promised.query('SELECT * FROM orders'))).toBe('no error');
+    expect(await codeOf(promised.query(INSERT, ['u', 1]))).toBe('MODE_MISMATCH');
+    use({ ...table(), unknown: 'alarm' });
+    expect(await codeOf(promised.query(INSERT, ['u', 1]))).toBe('no error');
+    expect(runtime.suspects.map(({ code }) => code)).toEqual(['UNKNOWN_WRITE']);
+  });
+
+  it('goes on when the agent itself fails', async () => {
+    const promised = pool().promise();
+    await inReal(() => promised.query('SELECT 1'));
+    Object.defineProperty(runtime, 'config', {
+      get: () => {
+        throw new Error('fault of the agent');
+      },
+    });
+    Object.defineProperty(runtime, 'meter', {
+      value: {
+        dbOperation: () => {
+          throw new Error('fault of the meter');
+        },
+      },
+    });
+    await inReal(() => promised.query(INSERT, ['a', 1]));
+    await inReal(() => promised.execute(INSERT, ['b', 1]));
+    expect(await inShadow(() => codeOf(promised.query(INSERT, ['c', 1])))).toBe('AGENT_NOT_READY');
+    expect(await names()).toEqual(['a', 'b']);
+    expect(await shadowNames()).toEqual([]);
+  });
+
+  it('is untouched while the agent is idle', async () => {
+    runtime.current = 'idle';
+    const promised = pool().promise();
+    await promised.query(INSERT, ['a', 1]);
+    expect(runtime.operations).toEqual([]);
+    expect(await names()).toEqual(['a']);
+  });
+});
+
+describe('transactions and the ledger', () => {
+  async function lease<T>(work: (connection: any) => Promise<T>): Promise<T> {
+    const connection = await pool().promise().getConnection();
+    try {
+      return await work(connection);
+    } finally {
+      connection.release();
+    }
+  }
+
+  it('counts at COMMIT, not at ROLLBACK', async () => {
+    await inShadow(() =>
+      lease(async (connection) => {
+        await connection.beginTransaction();
+        await connection.execute(INSERT, ['a', 1]);
+        await connection.query('DELETE FROM orders WHERE who = ?', ['a']);
+        await connection.query(INSERT, ['b', 1]);
+        expect(runtime.writes.size).toBe(0);
+        await connection.commit();
+        expect([written('insert'), written('delete')]).toEqual([2, -1]);
+        await connection.query('START TRANSACTION');
+        await connection.query(INSERT, ['c', 1]);
+        await connection.rollback();
+        await connection.query('UPDATE orders SET amount = 9');
+      }),
+    );
+    expect([written('insert'), written('delete'), written('update')]).toEqual([2, -1, 0]);
+    expect(await shadowNames()).toEqual(['b']);
+  });
+
+  it('follows savepoints, implicit commits, autocommit and COMMIT AND CHAIN', async () => {
+    await inShadow(() =>
+      lease(async (connection) => {
+        await connection.query('BEGIN');
+        await connection.query(INSERT, ['a', 1]);
+        await connection.query('SAVEPOINT one');
+        await connection.query(INSERT, ['b', 1]);
+        await connection.query('SAVEPOINT two');
+        await connection.query(INSERT, ['c', 1]);
+        await connection.query('ROLLBACK TO SAVEPOINT `ONE`');
+        await connection.query('BEGIN');
+        expect(written('insert')).toBe(1);
+        await connection.query(INSERT, ['d', 1]);
+        await connection.query('COMMIT AND CHAIN');
+        expect(written('insert')).toBe(2);
+        await connection.query(INSERT, ['e', 1]);
+        await connection.query('ROLLBACK');
+        await connection.query('SET autocommit = 0');
+        await connection.query(INSERT, ['f', 1]);
+        expect(written('insert')).toBe(2);
+        await connection.query('SET autocommit = 1');
+      }),
+    );
+    expect(written('insert')).toBe(3);
+    expect(await shadowNames()).toEqual(['a', 'd', 'f']);
+  });
+
+  it('discards what a lost connection had not committed', async () => {
+    const promised = pool().promise();
+    await inShadow(async () => {
+      const connection = await promised.getConnection();
+      await connection.beginTransaction();
+      await connection.query(INSERT, ['a', 1]);
+      await admin.query(`KILL ${connection.threadId}`);
+      expect(await codeOf(connection.commit())).not.toBe('no error');
+      await promised.query(INSERT, ['b', 1]);
+    });
+    expect(written('insert')).toBe(1);
+    expect(await shadowNames()).toEqual(['b']);
+  });
+
+  it('counts rows as the table has them: every kind of write, at random', async () => {
+    const who = fc.constantFrom('a', 'b', 'c', 'd', 'e');
+    const step = fc.oneof(
+      fc.record({
+        sql: fc.constant('INSERT IGNORE INTO orders (who, amount) VALUES ?'),
+        values: fc
+          .array(fc.tuple(who, fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 3 })
+          .map((rows) => [rows]),
+      }),
+      fc.record({
+        sql: fc.constant('REPLACE INTO orders (who, amount) VALUES ?'),
+        values: fc
+          .array(fc.tuple(who, fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 3 })
+          .map((rows) => [rows]),
+      }),
+      fc.record({
+        sql: fc.constant('INSERT INTO orders (who, amount) VALUES ? ON DUPLICATE KEY UPDATE amount = amount + 1'),
+        values: fc
+          .array(fc.tuple(who, fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 3 })
+          .map((rows) => [rows]),
+      }),
+      fc.record({
+        sql: fc.constant('INSERT INTO orders (who, amount) VALUES (?, 1) RETURNING id'),
+        values: fc.tuple(who),
+      }),
+      fc.record({ sql: fc.constant('DELETE FROM orders WHERE who = ?'), values: fc.tuple(who) }),
+      fc.record({ sql: fc.constant('DELETE FROM orders WHERE who = ? RETURNING who'), values: fc.tuple(who) }),
+      fc.record({ sql: fc.constant('UPDATE orders SET amount = amount + 1'), values: fc.constant([]) }),
+      fc.record({
+        sql: fc.constantFrom('BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT p', 'ROLLBACK TO p'),
+        values: fc.constant([]),
+      }),
+    );
+    await inShadow(() =>
+      lease(async (connection) => {
+        await fc.assert(
+          fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+            await connection.query('ROLLBACK');
+            await connection.query('DELETE FROM orders');
+            runtime.writes.clear();
+            // duplicates and unknown savepoints are errors of the statement alone
+            for (const { sql, values } of steps) await connection.query(sql, values).catch(() => undefined);
+            await connection.query('COMMIT');
+            const total = [...runtime.writes.values()].reduce((sum, rows) => sum + rows, 0);
+            expect(total).toBe((await shadowNames()).length);
+          }),
+          { numRuns: 100 },
+        );
+      }),
+    );
+  });
+
+  it('keeps runs apart inside one transaction', async () => {
+    await inShadow(() =>
+      lease(async (connection) => {
+        await connection.beginTransaction();
+        expect(await inShadow(() => codeOf(connection.query(INSERT, ['x', 1])), shadowContext('run2'))).toBe(
+          'MODE_MISMATCH',
+        );
+        await connection.rollback();
+      }),
+    );
+  });
+
+  it('keeps prepared statements in their mode', async () => {
+    const promised = pool().promise();
+    await inShadow(async () => {
+      const connection = await promised.getConnection();
+      const statement = await connection.prepare(INSERT);
+      await statement.execute(['p1', 1]);
+      await statement.execute(['p2', 1]);
+      expect(await inReal(() => codeOf(statement.execute(['p3', 1])))).toBe('MODE_MISMATCH');
+      await statement.close();
+      connection.release();
+    });
+    expect(await shadowNames()).toEqual(['p1', 'p2']);
+    expect(written('insert')).toBe(2);
+  });
+});
+
+describe('stand-alone connection', () => {
+  async function connect(): Promise<any> {
+    const connection = await mysqlPromise.createConnection({ ...server, database });
+    open.push({ end: (done: () => void) => connection.end().then(done, done) });
+    return connection;
+  }
+
+  it('has a twin with a transaction of its own', async () => {
+    const connection = await connect();
+    await inShadow(async () => {
+      await connection.beginTransaction();
+      await connection.execute(INSERT, ['s', 1]);
+    });
+    await inReal(() => connection.query(INSERT, ['r', 1]));
+    expect(await names()).toEqual(['r']);
+    expect(await shadowNames()).toEqual([]);
+    await inShadow(() => connection.commit());
+    expect(await shadowNames()).toEqual(['s']);
+    expect(await names()).toEqual(['r']);
+    expect(written('insert')).toBe(1);
+  });
+
+  it('refuses a shadow statement inside an ordinary transaction', async () => {
+    const connection = await connect();
+    await inReal(() => connection.beginTransaction());
+    await inReal(() => connection.query(INSERT, ['r', 1]));
+    expect(await inShadow(() => codeOf(connection.query(INSERT, ['s', 1])))).toBe('MODE_MISMATCH');
+    await inReal(() => connection.commit());
+    expect(await inShadow(() => codeOf(connection.query(INSERT, ['s', 1])))).toBe('no error');
+    expect(await names()).toEqual(['r']);
+  });
+
+  it('made in a shadow request serves ordinary work later, in its own context', async () => {
+    const { currentContext } = await import('../context.js');
+    const connection = await inShadow(() => connect());
+    const seen = await inReal(
+      () => new Promise((resolve) => connection.connection.query('SELECT 1', () => resolve(currentContext()?.mode))),
+    );
+    expect(seen).toBe('real');
+    await inReal(() => connection.query(INSERT, ['r', 1]));
+    expect(await names()).toEqual(['r']);
+  });
+
+  it('replaces a twin that was lost, and closes it with the connection', async () => {
+    const connection = await connect();
+    await inShadow(async () => {
+      const [rows] = await connection.query('SELECT CONNECTION_ID() AS id');
+      await admin.query(`KILL ${rows[0].id}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await connection.query(INSERT, ['s', 1]);
+    });
+    expect(await shadowNames()).toEqual(['s']);
+    await connection.end();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const [rows] = await admin.query('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [
+      account,
+    ]);
+    expect(Number(rows[0].n)).toBe(0);
+  });
+});
+
+describe('other modes', () => {
+  it('schema: the same names in the shadow schema', async () => {
+    use({
+      mysql: {
+        main: mysqlStore({
+          database,
+          mode: 'schema',
+          schema: `${database}_shadow`,
+          account: own(),
+          tables: { orders: 'shadow' },
+        }),
+      },
+    });
+    const promised = pool().promise();
+    await inShadow(async () => {
+      await promised.query(INSERT, ['one', 1]);
+      await promised.query(`INSERT INTO ${database}.orders (who) VALUES ('two')`);
+    });
+    expect(await names(`${database}_shadow.orders`)).toEqual(['one', 'two']);
+    expect(await names()).toEqual([]);
+    expect(runtime.writes.get(`mysql ${database}_shadow.orders insert`)).toBe(2);
+  });
+
+  it('instance: nothing is rewritten, the address is another', async () => {
+    const instance = `${server.host}:${server.port}`;
+    use({
+      mysql: {
+        main: mysqlStore({ database, mode: 'instance', instance, account: own(), tables: { orders: 'shadow' } }),
+      },
+    });
+    const promised = pool({ host: 'localhost', socketPath: undefined }).promise();
+    const [rows] = await inShadow<Promise<any>>(() => promised.query('SELECT CURRENT_USER() AS me'));
+    expect(rows[0].me).toBe(`${account}@%`);
+    // on the same server the account has no right to the real table: what it would do on another one
+    expect(await inShadow(() => codeOf(promised.query(INSERT, ['x', 1])))).toBe('ER_TABLEACCESS_DENIED_ERROR');
+  });
+});
+
+function call(fn: (done: (error: unknown, value?: any) => void) => unknown): Promise<any> {
+  return new Promise((resolve, reject) => fn((error, value) => (error ? reject(error) : resolve(value))));
+}

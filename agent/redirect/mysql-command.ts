@@ -1,0 +1,170 @@
+import { type Context, currentContext, runWith, type ShadowContext } from '../context.js';
+import type { ShadowRefusedError } from '../errors.js';
+import type { AgentRuntime } from '../runtime.js';
+import { elapsedUs } from './issue.js';
+import type { MysqlTwin, Redirected } from './mysql-twin.js';
+
+/** Commands of mysql2 by the name of their class; what is not here has no shadow rule. */
+export type CommandKind =
+  | 'Query'
+  | 'Prepare'
+  | 'Execute'
+  | 'CloseStatement'
+  | 'Ping'
+  | 'Quit'
+  | 'ResetConnection'
+  | 'ClientHandshake'
+  | 'other';
+
+const KINDS = new Set([
+  'Query',
+  'Prepare',
+  'Execute',
+  'CloseStatement',
+  'Ping',
+  'Quit',
+  'ResetConnection',
+  'ClientHandshake',
+]);
+
+export function kindOf(command: any): CommandKind {
+  const name = command?.constructor?.name;
+  return KINDS.has(name) ? name : 'other';
+}
+
+/**
+ * Answers come in the context of the socket, which may be another request's: callback and events of the command are given the context in which
+ * it was issued. `finished` is called once, before the service hears of it.
+ * In shadow an 'error' event that nobody listens to is dropped: it would end the process, and with it real requests.
+ */
+export function bindCommand(command: any, context: Context | undefined, finished: (error: any) => void): void {
+  let open = true;
+  const finish = (error: unknown) => {
+    if (!open) return;
+    open = false;
+    finished(error ?? undefined);
+  };
+  const { onResult } = command;
+  if (typeof onResult === 'function') {
+    command.onResult = function (this: unknown, ...args: unknown[]) {
+      finish(args[0]);
+      return runWith(context, () => onResult.apply(this, args));
+    };
+    return;
+  }
+  bindEvents(command, context, finish);
+}
+
+const BOUND = Symbol('bound');
+
+/** Binds the events alone: for a command of a pool, before it has a connection. */
+export function bindEvents(command: any, context: Context | undefined, finish?: (error: unknown) => void): void {
+  const bound = command[BOUND] as { finish?: (error: unknown) => void } | undefined;
+  if (bound !== undefined) {
+    bound.finish = finish;
+    return;
+  }
+  const { emit } = command;
+  const state = { finish };
+  Object.defineProperty(command, BOUND, { value: state });
+  command.emit = function (this: any, event: string, ...args: unknown[]): boolean {
+    if (event === 'error') {
+      state.finish?.(args[0]);
+      if (context?.mode === 'shadow' && this.listenerCount('error') === 0) return false;
+    } else if (event === 'end') {
+      state.finish?.(undefined);
+    }
+    return runWith(context, () => emit.call(this, event, ...args));
+  };
+}
+
+/** Tells the issuer of a command that it was refused, the way the driver reports errors; the command is never sent. */
+export function deliverRefusal(command: any, error: ShadowRefusedError): any {
+  const context = currentContext();
+  // connection.execute() adds a Prepare first, which is refused too and reports for both
+  const silent = kindOf(command) === 'Execute' && command.statement === undefined;
+  if (typeof command.onResult !== 'function') bindEvents(command, context);
+  process.nextTick(() =>
+    runWith(context, () => {
+      if (!silent) report(command, error);
+      command.emit('end');
+    }),
+  );
+  return command;
+}
+
+function report(command: any, error: unknown): void {
+  if (typeof command.onResult === 'function') command.onResult(error);
+  else command.emit('error', error);
+}
+
+/** Makes a command of a shadow connection rewrite itself when it is sent, and count what it wrote when it is answered. */
+export function redirectCommand(
+  runtime: AgentRuntime,
+  twin: MysqlTwin,
+  command: any,
+  kind: CommandKind,
+  context: ShadowContext,
+): void {
+  const startedMs = performance.now();
+  let redirected: Redirected | undefined;
+  if (kind === 'Prepare') {
+    const { onResult } = command;
+    command.onResult = function (this: unknown, error: unknown, statement: any) {
+      if (!error && redirected !== undefined) twin.rememberPrepared(statement, redirected);
+      return onResult?.call(this, error, statement);
+    };
+  }
+  bindCommand(command, context, (error) => {
+    if (kind === 'ResetConnection') twin.ledger.lost();
+    if (error) twin.failed(error);
+    const measured = kind === 'Query' || kind === 'Execute' || (kind === 'Prepare' && error);
+    if (!measured) return;
+    const label = redirected === undefined ? twin.store.config.database : twin.label(redirected);
+    const code = error ? String(error.code ?? error.name ?? 'error') : undefined;
+    runtime.meter.dbOperation(true, 'mysql', label, redirected?.verb ?? 'other', code, elapsedUs(startedMs));
+  });
+  if (kind !== 'Query' && kind !== 'Prepare' && kind !== 'Execute') return;
+  const { start } = command;
+  command.start = function (this: any, packet: unknown, connection: any) {
+    try {
+      redirected =
+        kind === 'Execute' ? twin.prepared(this.statement) : twin.redirect(kind === 'Query' ? this.sql : this.query);
+      if (redirected === undefined) {
+        // execute() of a statement whose Prepare failed: the driver has told the caller
+        if (this.statement === undefined) return null;
+        throw runtime.refuse('MODE_MISMATCH', 'a prepared statement of another connection was executed in shadow');
+      }
+    } catch (error) {
+      runWith(context, () => report(this, error));
+      return null;
+    }
+    if (kind === 'Query') this.sql = redirected.sql;
+    else if (kind === 'Prepare') this.query = redirected.sql;
+    if (kind !== 'Prepare') count(this, twin, context, redirected, connection);
+    twin.touch(context, redirected);
+    return start.call(this, packet, connection);
+  };
+}
+
+/** Hooks into the two places where the driver has an answer: an OK packet, or the end of rows. */
+function count(command: any, twin: MysqlTwin, context: ShadowContext, redirected: Redirected, connection: any): void {
+  const { doneInsert, done } = command;
+  let counted = false;
+  let rows = 0;
+  if (redirected.writes.length > 0 && typeof command.onResult !== 'function') command.on('result', () => rows++);
+  command.doneInsert = function (this: any, packet: any) {
+    if (packet !== null && !counted) {
+      counted = true;
+      twin.succeeded(context, redirected, packet, connection);
+    }
+    return doneInsert.call(this, packet);
+  };
+  command.done = function (this: any) {
+    if (!counted) {
+      counted = true;
+      twin.returned(context, redirected, this._currentRows?.length || rows);
+    }
+    return done.call(this);
+  };
+}

@@ -1,0 +1,156 @@
+import type { RewriteResult, SqlMode, TableRef, Verb } from '@shadowline/shadow-db';
+import type { ShadowContext } from '../context.js';
+import type { AgentRuntime } from '../runtime.js';
+import { countRows } from './mysql-rows.js';
+import type { MysqlStore } from './mysql-store.js';
+import { TransactionLedger, type WriteEntry } from './transaction-ledger.js';
+
+/** A statement that may go to a shadow store. */
+export interface Redirected {
+  /** As it is sent. */
+  sql: string;
+  verb: Verb;
+  reads: readonly TableRef[];
+  writes: readonly TableRef[];
+}
+
+const IN_TRANSACTION = 1;
+const FOUND_ROWS = 2;
+const DEADLOCK = 1213;
+
+/**
+ * One connection to a shadow store, for its whole life. Statements are rewritten when they are **sent**: by then the session's sql_mode is known and everything
+ * before them is answered. What they wrote is counted when the server has committed it.
+ */
+export class MysqlTwin {
+  readonly store: MysqlStore;
+  /** Used once in the wrong mode: it is destroyed instead of going back to its pool, since its transaction cannot be trusted. */
+  broken = false;
+  lost = false;
+  readonly ledger: TransactionLedger;
+  readonly #runtime: AgentRuntime;
+  readonly #prepared = new WeakMap<object, Redirected>();
+  #sqlMode: SqlMode = {};
+
+  constructor(store: MysqlStore, runtime: AgentRuntime) {
+    this.store = store;
+    this.#runtime = runtime;
+    this.ledger = new TransactionLedger((entry) =>
+      runtime.ledger.wrote(entry.runId, 'mysql', entry.target, entry.operation, entry.rows),
+    );
+  }
+
+  /** Asks for the session's sql_mode before anything else is sent. `send` is the driver's own addCommand. */
+  start(connection: any, send: (command: any) => void): void {
+    const gone = () => {
+      this.lost = true;
+      this.ledger.lost();
+    };
+    // an 'error' without a listener would end the process
+    connection.on('error', gone);
+    connection.on('end', gone);
+    if (!this.store.rewrites) return;
+    const options = { sql: 'SELECT @@SESSION.sql_mode', rowsAsArray: false, nestTables: false, typeCast: true };
+    const command = connection.constructor.createQuery(
+      options,
+      (error: unknown, rows: unknown) => {
+        // without an answer the rewriter reads each statement in every way and refuses where they differ
+        if (error) return;
+        const text = JSON.stringify(rows);
+        this.#sqlMode = {
+          ansiQuotes: text.includes('ANSI_QUOTES'),
+          noBackslashEscapes: text.includes('NO_BACKSLASH_ESCAPES'),
+        };
+      },
+      undefined,
+      connection.config,
+    );
+    send(command);
+  }
+
+  /** @throws ShadowRefusedError SQL_REFUSED */
+  redirect(sql: string): Redirected {
+    const result: RewriteResult = this.store.rewriter.rewrite(sql, { sqlMode: this.#sqlMode });
+    if (!this.store.rewrites) return instanceStatement(sql, result);
+    if (result.action === 'refuse') {
+      throw this.#runtime.refuse(
+        'SQL_REFUSED',
+        `${result.code} at ${result.offset}: ${result.message} Statement: ${excerpt(sql)}`,
+      );
+    }
+    return result.action === 'rewrite' ? result : { ...result, reads: [], writes: [] };
+  }
+
+  rememberPrepared(statement: object, redirected: Redirected): void {
+    if (!this.#prepared.has(statement)) this.#prepared.set(statement, redirected);
+  }
+
+  prepared(statement: object): Redirected | undefined {
+    return this.#prepared.get(statement);
+  }
+
+  /** `bank.transfers_shadow` */
+  target(ref: TableRef): string {
+    const { mode, database } = this.store.config;
+    if (mode === 'table') return `${database}.${ref.target}`;
+    return mode === 'schema' ? ref.target : `${database}.${ref.table}`;
+  }
+
+  /** Label of measurements: what is written, else what is read, else the database. */
+  label(redirected: Redirected): string {
+    const ref = redirected.writes[0] ?? redirected.reads[0];
+    return ref === undefined ? this.store.config.database : this.target(ref);
+  }
+
+  /** Notes the stores for a probe's acknowledgement. */
+  touch(context: ShadowContext, redirected: Redirected): void {
+    if (context.touched === undefined) return;
+    for (const ref of [...redirected.reads, ...redirected.writes]) context.touched.add(`mysql:${ref.target}`);
+  }
+
+  /** The server answered with an OK packet. */
+  succeeded(context: ShadowContext, redirected: Redirected, packet: any, connection: any): void {
+    const outcome = { affectedRows: Number(packet.affectedRows ?? 0), info: String(packet.info ?? '') };
+    const foundRows = (connection.config.clientFlags & FOUND_ROWS) !== 0;
+    const inTransaction = (Number(packet.serverStatus ?? 0) & IN_TRANSACTION) !== 0;
+    this.#record(context, redirected, outcome, foundRows, inTransaction);
+  }
+
+  /** The server answered with rows: a read, or a write with RETURNING, which then tells nothing of the transaction. */
+  returned(context: ShadowContext, redirected: Redirected, rows: number): void {
+    if (redirected.writes.length === 0) return;
+    this.#record(context, redirected, { affectedRows: rows, info: '' }, true, this.ledger.open);
+  }
+
+  failed(error: { errno?: number } | undefined): void {
+    if (error?.errno === DEADLOCK) this.ledger.lost();
+  }
+
+  #record(
+    context: ShadowContext,
+    redirected: Redirected,
+    outcome: { affectedRows: number; info: string },
+    foundRows: boolean,
+    inTransaction: boolean,
+  ): void {
+    const { verb, sql, writes } = redirected;
+    const { runId } = context.flag;
+    const counted = writes.length === 0 ? undefined : countRows(verb, sql, writes.length, outcome, foundRows);
+    const entries: WriteEntry[] =
+      counted === undefined ? [] : writes.map((ref) => ({ runId, target: this.target(ref), ...counted }));
+    this.ledger.succeeded(verb, sql, runId, entries, inTransaction);
+  }
+}
+
+/** A shadow server has the same names, so nothing is rewritten; a statement that was not understood is sent but not counted by table. */
+function instanceStatement(sql: string, result: RewriteResult): Redirected {
+  if (result.action === 'refuse') return { sql, verb: 'other', reads: [], writes: [] };
+  const { verb } = result;
+  return result.action === 'rewrite'
+    ? { sql, verb, reads: result.reads, writes: result.writes }
+    : { sql, verb, reads: [], writes: [] };
+}
+
+function excerpt(sql: string): string {
+  return sql.length <= 200 ? sql : `${sql.slice(0, 200)}…`;
+}
