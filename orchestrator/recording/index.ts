@@ -1,13 +1,13 @@
-export { readCapture } from './capture-reader.js';
-export {
-  Completeness,
-  type CompletenessReport,
-  completenessNotes,
-  type Dropped,
-  type DropReason,
-} from './completeness.js';
+export { type CompletenessReport, completenessNotes, type Dropped, type DropReason } from './completeness.js';
+export { readCompleteness } from './completeness-file.js';
+export { type Correlation, findCorrelations } from './correlate.js';
+export { type CorrelationKind, type CorrelationSummary, summarizeCorrelations } from './correlations.js';
 export { RecordingError, type RecordingErrorCode } from './errors.js';
-export { COMPLETENESS_FILE, type MadeRecording, type MakeRecordingOptions, makeRecording } from './make.js';
+export { responseValue } from './fields.js';
+export { type ImportOptions, importAccessLog } from './import-access-log.js';
+export { type Inspection, inspectRecording } from './inspect.js';
+export { type MadeRecording, type MakeRecordingOptions, makeRecording } from './make.js';
+export { type QueryResult, type QueryValue, queryRecording } from './query.js';
 export { openRecording } from './reader.js';
 export * from './recording.js';
 export { OTHER_ROUTES, RouteTable, routeOf } from './routes.js';

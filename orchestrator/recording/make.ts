@@ -6,6 +6,7 @@ import type { CaptureRecord } from '@shadowline/agent/capture';
 import { readCapture, type Sourced } from './capture-reader.js';
 import { problemOfRecord } from './check-record.js';
 import { Completeness, type CompletenessReport, completenessNotes } from './completeness.js';
+import { COMPLETENESS_FILE } from './completeness-file.js';
 import { Duck } from './duck.js';
 import { isDiskFull, RecordingError } from './errors.js';
 import { MANIFEST_FILE, shardFile } from './manifest.js';
@@ -13,8 +14,6 @@ import { RECORDING_VERSION, type RecordingManifest } from './recording.js';
 import { planShards, writeShards } from './shards.js';
 import { sortStaged } from './sort.js';
 import { Staging } from './staging.js';
-
-export const COMPLETENESS_FILE = 'completeness.json';
 
 export interface MakeRecordingOptions {
   /** A folder of capture segments, or records in any order. */
