@@ -137,9 +137,12 @@ class Redirect {
         throw new Refusal('SQL_SHADOW_NAME', `${schema} is a shadow name`, qualifier.schema.start);
       }
       if (mapping.mode === 'schema') {
-        if (schema === mapping.database && mapping.classOf(schema, qualifier.name) === 'shadow') {
-          this.replace(qualifier.schema, mapping.shadowSchema);
-        }
+        // `app.o.id` with the alias o: what counts is the table behind the name
+        const use = this.visible(qualifier);
+        const isShadow = use
+          ? this.resolved.get(use)?.kind === 'shadow'
+          : mapping.classOf(schema, qualifier.name) === 'shadow';
+        if (schema === mapping.database && isShadow) this.replace(qualifier.schema, mapping.shadowSchema);
         return;
       }
     }

@@ -149,6 +149,10 @@ describe('mode schema', () => {
   it.each([
     ['select orders.a from orders', 'select orders.a from orders'],
     ['select app.orders.a from app.orders', 'select `app_shadow`.orders.a from `app_shadow`.orders'],
+    [
+      'select app.o.a, app.branches.b from app.orders o, branches',
+      'select `app_shadow`.o.a, app.branches.b from `app_shadow`.orders o, `app`.branches',
+    ],
     ['delete app.orders from orders', 'delete `app_shadow`.orders from orders'],
     ['insert into orders select * from branches', 'insert into orders select * from `app`.branches'],
     ['show tables from app', 'show tables from `app_shadow`'],

@@ -16,8 +16,8 @@ export interface ProvisionOptions {
 export async function provision(db: Db, plan: Plan, { onStep, password }: ProvisionOptions = {}): Promise<void> {
   const { account, ...rest } = plan.options;
   const names = new Names(rest);
-  if (password === undefined && plan.steps.some(({ kind }) => kind === 'account')) {
-    throw new RangeError(`the password of ${account?.user ?? 'the account'} is missing`);
+  if (!password && plan.steps.some(({ kind }) => kind === 'account')) {
+    throw new RangeError(`the password of ${account?.user ?? 'the account'} is missing or empty`);
   }
   for (const [index, step] of plan.steps.entries()) {
     if (!['schema', 'account', 'grant'].includes(step.kind)) guardShadowOnly(step.sql, names);
