@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { publicKeyText, readPrivateKey } from '@shadowline/agent/flag';
 import { agentConfigOf } from './agent-config.js';
@@ -55,5 +56,30 @@ describe('the schema for editors', () => {
     expect(schema.additionalProperties).toBe(false);
     expect(schema.required.sort()).toEqual(['name', 'recording', 'services', 'shadow', 'target', 'version']);
     expect(Object.keys(schema.properties)).toContain('guardrails');
+  });
+});
+
+describe('docs/formats/scenario.md', () => {
+  const page = readFileSync(new URL('../../docs/formats/scenario.md', import.meta.url), 'utf8');
+
+  it('has an example that is valid', () => {
+    const example = /```yaml\n([\s\S]*?)```/.exec(page)![1]!;
+    const variables = { SHADOWLINE_KEY: env.KEY, MYSQL_URL: env.DB };
+    expect(validateScenario(example, 'scenario.yaml', variables).problems).toEqual([]);
+  });
+
+  it('names every key of the grammar', () => {
+    const keys = new Set<string>();
+    const walk = (schema: unknown): void => {
+      if (typeof schema !== 'object' || schema === null) return;
+      const { properties } = schema as { properties?: Record<string, unknown> };
+      for (const key of Object.keys(properties ?? {})) keys.add(key);
+      for (const inner of Object.values(schema)) walk(inner);
+    };
+    walk(jsonSchema());
+    // `properties` itself is walked as a map of names.
+    const missing = [...keys].filter((key) => !new RegExp(`\\b${key}\\b`).test(page));
+    expect(missing).toEqual([]);
+    expect(keys.size).toBeGreaterThan(60);
   });
 });
