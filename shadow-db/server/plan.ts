@@ -4,7 +4,7 @@ import { accountSteps, accountWarnings, type GrantState, readGrants } from './ac
 import { type Db, quoteText, ShadowDbError } from './db.js';
 import { type Desired, type DesiredTable, desired } from './desired.js';
 import { foreignKeyText, links, structure, triggerText } from './drift.js';
-import { inspect, type SchemaModel, type TableModel } from './inspect.js';
+import { type ForeignKeyModel, inspect, type SchemaModel, type TableModel } from './inspect.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { firstShadowId, highestOf, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
 
@@ -221,7 +221,7 @@ class Planner {
       if (kept?.foreignKeys.some(({ name }) => name === key.name)) continue;
       const list = (columns: string[]): string => columns.map(quoteName).join(', ');
       const sql =
-        `ALTER TABLE ${names.named(table.name)} ADD CONSTRAINT ${quoteName(key.name)} FOREIGN KEY (${list(key.columns)}) ` +
+        `ALTER TABLE ${names.named(table.name)} ${ownIndexes(table, key)}ADD CONSTRAINT ${quoteName(key.name)} FOREIGN KEY (${list(key.columns)}) ` +
         `REFERENCES ${names.named(key.parent)} (${list(key.parentColumns)}) ON DELETE ${key.onDelete} ON UPDATE ${key.onUpdate}`;
       steps.push(this.step('foreign-key', table, sql, `refers to the shadow parent: ${foreignKeyText(key)}`));
     }
@@ -255,4 +255,19 @@ class Planner {
 /** Puts the password into the text of a step. */
 export function withPassword(sql: string, password: string): string {
   return sql.replace('{password}', () => quoteText(password));
+}
+
+/**
+ * MariaDB makes an index for a foreign key that has none, remembers through CREATE TABLE … LIKE that it was made, and replaces it by one that is named after
+ * the new constraint. Made again by name, in the same statement, it stays: index hints name it.
+ */
+function ownIndexes(table: DesiredTable, key: ForeignKeyModel): string {
+  const columns = key.columns.join();
+  return table.real.indexes
+    .filter((index) => !index.unique && index.columns.join() === columns)
+    .map(
+      ({ name }) =>
+        `DROP INDEX ${quoteName(name)}, ADD INDEX ${quoteName(name)} (${key.columns.map(quoteName).join(', ')}), `,
+    )
+    .join('');
 }
