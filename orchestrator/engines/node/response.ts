@@ -4,14 +4,15 @@ import type { LiveResponse } from './transforms/transform.js';
 
 /** An answer as transforms read it. A body that cannot be decompressed (it was cut, or lies about its encoding) is empty. */
 export function liveResponse(answer: Answer): LiveResponse {
-  const header = (name: string) => {
+  const headers = () => {
+    const pairs: [string, string][] = [];
     for (let i = 0; i + 1 < answer.headers.length; i += 2) {
-      if (answer.headers[i]!.toString('latin1').toLowerCase() === name.toLowerCase())
-        return answer.headers[i + 1]!.toString('latin1');
+      pairs.push([answer.headers[i]!.toString('latin1'), answer.headers[i + 1]!.toString('latin1')]);
     }
-    return undefined;
+    return pairs;
   };
-  return { status: answer.status, header, body: decoded(answer.body, header('content-encoding')) };
+  const header = (name: string) => headers().find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1];
+  return { status: answer.status, header, headers, body: decoded(answer.body, header('content-encoding')) };
 }
 
 function decoded(body: Buffer | undefined, encoding: string | undefined): string {

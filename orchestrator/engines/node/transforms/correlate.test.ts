@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RecordedRequest } from '../../../recording/recording.js';
 import type { OutgoingRequest } from '../request.js';
 import { newSession } from '../session.js';
-import { correlateTransform, pairsOf, substitute } from './correlate.js';
+import { correlateTransform, substitute } from './correlate.js';
 
 const request = (): OutgoingRequest => ({
   method: 'POST',
@@ -17,33 +17,13 @@ const request = (): OutgoingRequest => ({
   ),
 });
 
-describe('pairs of a recorded and a live answer', () => {
-  it.each([
-    ['text of some length', '{"a":"order-17"}', '{"a":"order-94"}', [['order-17', 'order-94']]],
-    [
-      'a number under the name of an identity',
-      '{"data":[{"orderId":17}]}',
-      '{"data":[{"orderId":94}]}',
-      [['17', '94']],
-    ],
-    ['a number that became text', '{"id":17}', '{"id":"x-1"}', [['17', 'x-1']]],
-    ['no amounts', '{"balance":5000}', '{"balance":4000}', []],
-    ['no short words', '{"state":"open"}', '{"state":"shut"}', []],
-    ['nothing that the live one lacks', '{"a":"order-17"}', '{"b":"order-94"}', []],
-    ['nothing when one is cut', '{"a":"order-17"}', '{"a":"ord', []],
-    ['nothing when one is not JSON', '{"a":"order-17"}', '<html>', []],
-  ])('%s', (_, recorded, live, expected) => {
-    expect(pairsOf(recorded, live).map((pair) => [pair.recorded, pair.live])).toEqual(expected);
-  });
-});
-
 describe('substitution', () => {
   it('replaces whole values everywhere, and names, parts and plain headers nowhere', () => {
     const changed = request();
     const values = new Map([
       ['order-17', 'o/94'],
       ['cart-1234', 'c 1'],
-      ['version-5', 'version-6'],
+      ['"version-5"', '"version-6"'],
       ['token-abc', 't'],
       ['4711', '815'],
     ]);
@@ -69,32 +49,89 @@ describe('substitution', () => {
 });
 
 describe('a session', () => {
-  it('carries live values from an answer to later requests, of this session only', () => {
-    const notes: string[] = [];
-    const transform = correlateTransform(0, (what) => void notes.push(what));
-    const record: RecordedRequest = {
-      tUs: 0,
-      session: 's',
-      seq: 0,
-      method: 'POST',
-      url: '/orders',
-      headers: [],
-      body: undefined,
-      status: 201,
-      latencyUs: 1,
-      responseHeaders: [['Location', 'http://old/orders/order-17']],
-      responseBody: undefined,
-    };
+  const record = (over: Partial<RecordedRequest>): RecordedRequest => ({
+    tUs: 0,
+    session: 's',
+    seq: 0,
+    method: 'GET',
+    url: '/',
+    headers: [],
+    body: undefined,
+    status: 200,
+    latencyUs: 1000,
+    responseHeaders: undefined,
+    responseBody: undefined,
+    ...over,
+  });
+  const live = (body: string, headers: [string, string][] = []) => ({
+    status: 200,
+    header: () => undefined,
+    headers: () => headers,
+    body,
+  });
+  const outgoingOf = (one: RecordedRequest): OutgoingRequest => ({
+    method: one.method,
+    url: one.url,
+    headers: one.headers.map(([name, value]) => [name, value]),
+    body: one.body,
+  });
+
+  function play(first: RecordedRequest, answer: ReturnType<typeof live>, second: RecordedRequest): OutgoingRequest {
+    const transform = correlateTransform(0, () => {});
     const session = newSession('s', 0, 0);
-    const context = { record, session, runId: 'r' };
-    expect(transform.learnsFrom!(record)).toBe(true);
-    transform.learn!(request(), { status: 201, header: () => '/orders/order-94', body: '' }, context);
-    const later = request();
-    transform.apply(later, context);
-    expect(later.url).toMatch(/^\/orders\/order-94\//);
-    const other = request();
-    transform.apply(other, { ...context, session: newSession('t', 0, 0) });
-    expect(other).toEqual(request());
-    expect(notes).toHaveLength(1);
+    const sent = outgoingOf(first);
+    transform.apply(sent, { record: first, session, runId: 'r' });
+    if (transform.learnsFrom!(first)) transform.learn!(sent, answer, { record: first, session, runId: 'r' });
+    const next = outgoingOf(second);
+    transform.apply(next, { record: second, session, runId: 'r' });
+    return next;
+  }
+
+  it.each([
+    [
+      'a value of the body',
+      record({ responseBody: '{"order":{"id":"order-17"}}' }),
+      live('{"order":{"id":"order-94"}}'),
+      '/orders/order-94',
+    ],
+    [
+      'a Location',
+      record({ responseHeaders: [['Location', 'http://old/orders/order-17']] }),
+      live('', [['location', '/orders/order-94']]),
+      '/orders/order-94',
+    ],
+    [
+      'nothing that the client had itself',
+      record({ url: '/orders/order-17', responseBody: '{"id":"order-17"}' }),
+      live('{"id":"order-94"}'),
+      '/orders/order-17',
+    ],
+    [
+      'nothing from an answer that had not ended',
+      record({ latencyUs: 10_000_000, responseBody: '{"id":"order-17"}' }),
+      live('{"id":"order-94"}'),
+      '/orders/order-17',
+    ],
+    [
+      'nothing when the live answer has no such field',
+      record({ responseBody: '{"id":"order-17"}' }),
+      live('{"error":1}'),
+      '/orders/order-17',
+    ],
+    [
+      'nothing when the live answer is cut',
+      record({ responseBody: '{"id":"order-17"}' }),
+      live('{"id":"ord'),
+      '/orders/order-17',
+    ],
+  ])('carries %s', (_, first, answer, expected) => {
+    expect(play(first, answer, record({ tUs: 5_000_000, seq: 1, url: '/orders/order-17' })).url).toBe(expected);
+  });
+
+  it('carries a cookie', () => {
+    const first = record({ responseHeaders: [['Set-Cookie', 'sid=recorded-session-1; Path=/']] });
+    const second = record({ tUs: 5_000_000, seq: 1, headers: [['Cookie', 'a=1; sid=recorded-session-1; b=2']] });
+    const next = play(first, live('', [['Set-Cookie', 'sid=live-session-2; HttpOnly']]), second);
+    expect(next.headers).toEqual([['Cookie', 'a=1; sid=live-session-2; b=2']]);
   });
 });

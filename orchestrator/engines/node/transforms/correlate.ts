@@ -1,107 +1,74 @@
+import { isDistinctive } from '../../../recording/correlate.js';
+import { requestFields, responseFields } from '../../../recording/fields.js';
 import type { RecordedRequest } from '../../../recording/recording.js';
 import type { OutgoingRequest } from '../request.js';
-import type { Count, Transform } from './transform.js';
+import type { Count, LiveResponse, Transform } from './transform.js';
 
 /**
- * Values that the recorded answers of a session produced and its later requests used are replaced by what the live answers have in the same place. The
- * recorded and the live answer are walked side by side; a request's path segments, query and header values and JSON values that equal a
- * recorded value are replaced, and nothing else. Sessions are streamed, so this works forwards, an answer at a time, and needs no whole session.
+ * Values that the recorded answers of a session produced and its later requests used are replaced by what the live answers have in the same field.
+ *
+ * The rules are those of `findCorrelations`, applied as the session plays: an engine streams sessions and never has a whole one. A
+ * value counts when it is distinctive, when the client did not bring it along, and when its answer had ended before the request began.
  */
-export interface Pair {
-  recorded: string;
-  live: string;
+interface Known {
+  /** By recorded value. */
+  live: Map<string, { value: string; endedUs: number }>;
+  /** What the client used before any answer had it. */
+  own: Set<string>;
 }
 
-/** Values of a session that are remembered; the oldest is forgotten first. */
-const MAX_VALUES = 500;
-const MAX_LEAVES = 2000;
-/** Shorter text (`ok`, `EUR`) comes up again by chance. */
-const MIN_TEXT = 6;
-/** A number is taken for an identity only under a name like one: a balance that comes up again as an amount is chance. */
-const ID_NAME = /(?:^|[_-])(?:id|no|nr|key|ref|token|number)$|(?:Id|ID|No|Key|Ref|Token|Number)$/;
-/** They describe the request or the client, not what an answer gave. */
-const PLAIN_HEADERS = new Set([
-  'accept',
-  'accept-encoding',
-  'accept-language',
-  'content-type',
-  'user-agent',
-  'origin',
-  'referer',
-  'date',
-]);
+/** Values of a session that are remembered. */
+const MAX_VALUES = 5000;
 
 export function correlateTransform(position: number, count: Count): Transform {
   return {
-    apply(request, { session }) {
-      const values = session.memory[position] as Map<string, string> | undefined;
-      if (values === undefined || values.size === 0) return;
-      if (substitute(request, values))
+    apply(request, { record, session }) {
+      const known = (session.memory[position] as Known | undefined) ?? { live: new Map(), own: new Set() };
+      session.memory[position] = known;
+      const values = usedValues(record, known);
+      if (values.size > 0 && substitute(request, values)) {
         count('correlate: values of recorded answers were replaced by live ones in a request');
+      }
     },
-    learnsFrom: (record) => isJson(record.responseBody) || locationOf(record) !== undefined,
+    learnsFrom: (record) =>
+      record.responseBody !== undefined || record.responseHeaders?.some(([name]) => TELLING.test(name)) === true,
     learn(_, response, { record, session }) {
-      if (response.status >= 400) return;
-      const pairs = pairsOf(record.responseBody, response.body);
-      const recorded = locationOf(record);
-      const live = response.header('location');
-      if (recorded !== undefined && live !== undefined) pairs.push(...pathPairs(recorded, live));
-      if (pairs.length === 0) return;
-      const values = (session.memory[position] as Map<string, string> | undefined) ?? new Map<string, string>();
-      session.memory[position] = values;
-      for (const pair of pairs) {
-        values.delete(pair.recorded);
-        if (pair.recorded !== pair.live) values.set(pair.recorded, pair.live);
-      }
-      for (const oldest of values.keys()) {
-        if (values.size <= MAX_VALUES) break;
-        values.delete(oldest);
-      }
+      const known = session.memory[position] as Known | undefined;
+      if (known !== undefined && response.status < 400) learn(known, record, response);
     },
   };
 }
 
-/** Leaves of both answers in the same place, where the recorded one may come up again. */
-export function pairsOf(recorded: string | undefined, live: string): Pair[] {
-  if (!isJson(recorded) || !isJson(live)) return [];
-  const pairs: Pair[] = [];
-  try {
-    walk(JSON.parse(recorded), JSON.parse(live), '', pairs, { left: MAX_LEAVES });
-  } catch {
-    // Cut or not JSON after all: there is nothing to compare.
+/** Headers that carry values worth a look at the answer; those of a body come with it. */
+const TELLING = /^(?:location|set-cookie|etag)$|token|csrf|xsrf|session/i;
+
+function usedValues(record: RecordedRequest, { live, own }: Known): Map<string, string> {
+  const used = new Map<string, string>();
+  for (const { value } of requestFields(record)) {
+    const source = live.get(value);
+    if (source !== undefined && source.endedUs <= record.tUs) used.set(value, source.value);
+    else if (own.size < MAX_VALUES) own.add(value);
   }
-  return pairs;
+  return used;
 }
 
-function walk(recorded: unknown, live: unknown, name: string, pairs: Pair[], budget: { left: number }): void {
-  if (budget.left-- <= 0) return;
-  if (typeof recorded === 'object' && recorded !== null && typeof live === 'object' && live !== null) {
-    for (const [key, value] of Object.entries(recorded)) {
-      walk(value, (live as Record<string, unknown>)[key], Array.isArray(recorded) ? name : key, pairs, budget);
-    }
-    return;
+function learn({ live, own }: Known, record: RecordedRequest, response: LiveResponse): void {
+  const answered = new Map<string, string>();
+  for (const { field, value } of responseFields({ responseHeaders: response.headers(), responseBody: response.body }))
+    answered.set(field, value);
+  const endedUs = record.tUs + record.latencyUs;
+  for (const { field, value, isId } of responseFields(record)) {
+    if (live.size >= MAX_VALUES) return;
+    const now = answered.get(field);
+    if (now === undefined || own.has(value) || live.has(value) || !isDistinctive(value, isId)) continue;
+    live.set(value, { value: now, endedUs });
   }
-  const isText = typeof recorded === 'string' && recorded.length >= MIN_TEXT;
-  const isIdentity =
-    (typeof recorded === 'number' || typeof recorded === 'string') && recorded !== '' && ID_NAME.test(name);
-  if (!isText && !isIdentity) return;
-  if (typeof live === 'string' || typeof live === 'number')
-    pairs.push({ recorded: String(recorded), live: String(live) });
 }
 
-/** `Location: /orders/17` against `/orders/94`: segments in the same place. */
-function pathPairs(recorded: string, live: string): Pair[] {
-  const segments = (url: string) =>
-    url
-      .replace(/^[a-z]+:\/\/[^/]*/i, '')
-      .split(/[?#]/)[0]!
-      .split('/');
-  const liveSegments = segments(live);
-  return segments(recorded).flatMap((segment, i) => {
-    const other = liveSegments[i];
-    return other === undefined || segment === other || segment === '' ? [] : [{ recorded: segment, live: other }];
-  });
-}
+/** They describe the request or the client, not what an answer gave. */
+const PLAIN_HEADERS = new Set(
+  'accept accept-encoding accept-language content-type user-agent origin referer date'.split(' '),
+);
 
 /** Replaces in place. True when something was. */
 export function substitute(request: OutgoingRequest, values: ReadonlyMap<string, string>): boolean {
@@ -113,12 +80,24 @@ export function substitute(request: OutgoingRequest, values: ReadonlyMap<string,
   };
   request.url = swapUrl(request.url, swap);
   for (const header of request.headers) {
-    if (PLAIN_HEADERS.has(header[0].toLowerCase())) continue;
-    // `Bearer …` and the like: the last word; quotes of an ETag stay.
-    header[1] = header[1].replace(/[^\s"]+(?="?$)/, (word) => swap(word) ?? word);
+    const name = header[0].toLowerCase();
+    if (PLAIN_HEADERS.has(name)) continue;
+    header[1] = name === 'cookie' ? swapCookies(header[1], swap) : (swap(header[1]) ?? swapLastWord(header[1], swap));
   }
   if (request.body !== undefined && isJsonBytes(request.body)) swapBody(request, request.body, swap);
   return changed;
+}
+
+function swapCookies(value: string, swap: (value: string) => string | undefined): string {
+  return value.replace(/=([^;]*)/g, (pair, cookie: string) => {
+    const live = swap(cookie);
+    return live === undefined ? pair : `=${live}`;
+  });
+}
+
+/** `Bearer …` and the like. */
+function swapLastWord(value: string, swap: (value: string) => string | undefined): string {
+  return value.replace(/\S+$/, (word) => swap(word) ?? word);
 }
 
 function swapUrl(url: string, swap: (value: string) => string | undefined): string {
@@ -145,14 +124,6 @@ function swapBody(request: OutgoingRequest, body: Uint8Array, swap: (value: stri
     },
   );
   if (next !== text) request.body = Buffer.from(next);
-}
-
-function locationOf(record: RecordedRequest): string | undefined {
-  return record.responseHeaders?.find(([name]) => name.toLowerCase() === 'location')?.[1];
-}
-
-function isJson(text: string | undefined): text is string {
-  return text !== undefined && /^\s*[[{]/.test(text);
 }
 
 function isJsonBytes(bytes: Uint8Array): boolean {

@@ -13,6 +13,7 @@ export interface TransformContext {
 export interface LiveResponse {
   status: number;
   header(name: string): string | undefined;
+  headers(): [name: string, value: string][];
   body: string;
 }
 

@@ -181,6 +181,7 @@ describe('token', () => {
   const answer = (token: string, expiresIn?: number) => ({
     status: 200,
     header: () => undefined,
+    headers: () => [],
     body: JSON.stringify({ token, expiresIn }),
   });
 
