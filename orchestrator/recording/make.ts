@@ -32,6 +32,8 @@ export interface MakeRecordingOptions {
   window?: { fromUs?: number; toUs?: number };
   /** Times are whole seconds: spread the records of a second evenly over it, in order of `seq`. */
   spreadSeconds?: boolean;
+  /** Pauses in which nothing at all was recorded are shortened to this, µs; a note says how many and by how much. Default: kept. */
+  maxGapUs?: number;
   /** For imports, which drop lines before they are records. Default: a new one. */
   completeness?: Completeness;
   /** For DuckDB; default 512 MB, 1 thread (bench/recording.ts has the measurements). */
@@ -100,10 +102,11 @@ async function fill(work: string, options: MakeRecordingOptions): Promise<MadeRe
     const staging = await stage(connection, options, completeness);
     onProgress?.({ phase: 'sort', records: staging.rows });
     const plan = planShards({ records: staging.rows, bytes: staging.bytes, asked: options.shards });
-    const sorted = await sortStaged(connection, {
+    const { gaps, ...sorted } = await sortStaged(connection, {
       shards: plan.shards,
       completeness,
       spreadSeconds: options.spreadSeconds ?? false,
+      maxGapUs: options.maxGapUs,
     });
     onProgress?.({ phase: 'write', records: sorted.records });
     const files = await writeShards(connection, recordingDir, plan);
@@ -115,7 +118,7 @@ async function fill(work: string, options: MakeRecordingOptions): Promise<MadeRe
       createdAt: new Date().toISOString(),
       ...sorted,
       shards: plan.shards,
-      notes: completenessNotes(report),
+      notes: [...completenessNotes(report), ...gapNotes(gaps, options.maxGapUs)],
       ...files,
     };
     await writeFile(join(recordingDir, COMPLETENESS_FILE), `${JSON.stringify(report, null, 2)}\n`);
@@ -125,6 +128,13 @@ async function fill(work: string, options: MakeRecordingOptions): Promise<MadeRe
   } finally {
     duck.close();
   }
+}
+
+function gapNotes({ count, cutUs }: { count: number; cutUs: number }, maxGapUs = 0): string[] {
+  if (count === 0) return [];
+  return [
+    `${count} pauses without any request were shortened to ${maxGapUs / 1e6} s; ${Math.round(cutUs / 1e6)} s are left out in all`,
+  ];
 }
 
 async function stage(

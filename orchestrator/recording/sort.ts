@@ -6,6 +6,8 @@ export interface SortOptions {
   shards: number;
   /** Times are whole seconds: spread the records of each evenly over it, in order of `seq`. */
   spreadSeconds: boolean;
+  /** Longer pauses between two records of the recording are shortened to this; undefined: none is. */
+  maxGapUs: number | undefined;
   completeness: Completeness;
 }
 
@@ -14,6 +16,8 @@ export interface Sorted {
   sessions: number;
   fromUs: number;
   toUs: number;
+  /** Pauses that were shortened, and by how much in all. */
+  gaps: { count: number; cutUs: number };
 }
 
 /** What makes two records the same one: a segment that was copied, or read twice. */
@@ -22,7 +26,7 @@ const IDENTITY = 'session, seq, t_us, method, url';
 /** Makes the table `sorted` (the columns of a recording, and `shard`) out of the table `staged`, which is gone afterwards. */
 export async function sortStaged(connection: DuckDBConnection, options: SortOptions): Promise<Sorted> {
   await dropDuplicates(connection, options.completeness);
-  const moved = await place(connection, options.spreadSeconds);
+  const { moved, gaps } = await place(connection, options);
   const columns = RECORD_COLUMNS.map(([name]) =>
     moved && (name === 't_us' || name === 'seq') ? `placed.${name}` : name,
   );
@@ -38,7 +42,7 @@ export async function sortStaged(connection: DuckDBConnection, options: SortOpti
     'SELECT count(*), count(DISTINCT session), coalesce(min(t_us), 0), coalesce(max(t_us), 0) FROM sorted',
   );
   const [records, sessions, fromUs, toUs] = row!.map(Number) as [number, number, number, number];
-  return { records, sessions, fromUs, toUs };
+  return { records, sessions, fromUs, toUs, gaps };
 }
 
 async function dropDuplicates(connection: DuckDBConnection, completeness: Completeness): Promise<void> {
@@ -61,20 +65,39 @@ async function dropDuplicates(connection: DuckDBConnection, completeness: Comple
 
 /**
  * Makes the table `placed` (id, t_us, seq): each session's requests numbered from 0 in order of time, also when several instances recorded
- * parts of it or records of it are missing. False when all records are in their place already.
+ * parts of it or records of it are missing. `moved` is false when all records are in their place already.
  */
-async function place(connection: DuckDBConnection, spreadSeconds: boolean): Promise<boolean> {
-  const time = spreadSeconds
-    ? `t_us + (1000000 * (row_number() OVER (PARTITION BY t_us ORDER BY seq) - 1)) // count(*) OVER (PARTITION BY t_us)`
+async function place(
+  connection: DuckDBConnection,
+  { spreadSeconds, maxGapUs }: SortOptions,
+): Promise<{ moved: boolean; gaps: Sorted['gaps'] }> {
+  const spread = spreadSeconds
+    ? 't_us + (1000000 * (row_number() OVER (PARTITION BY t_us ORDER BY seq) - 1)) // count(*) OVER (PARTITION BY t_us)'
     : 't_us';
+  const times = `SELECT rowid AS id, session_hash, session, seq AS was, ${spread} AS t_us FROM staged`;
+  // What every later record is moved back by: the excess of all pauses before it.
+  const excess = `sum(greatest(0, gap - ${maxGapUs})) OVER (ORDER BY t_us, id ROWS UNBOUNDED PRECEDING)::BIGINT`;
+  const closed =
+    maxGapUs === undefined
+      ? `SELECT *, 0 AS gap FROM (${times})`
+      : `SELECT * REPLACE (t_us - ${excess} AS t_us) FROM (
+           SELECT *, t_us - coalesce(lag(t_us) OVER (ORDER BY t_us, id), t_us) AS gap FROM (${times}))`;
   await connection.run(
     `CREATE TABLE placed AS
-     SELECT id, t_us, row_number() OVER (PARTITION BY session_hash, session ORDER BY t_us, was, id) - 1 AS seq, was
-     FROM (SELECT rowid AS id, session_hash, session, seq AS was, ${time} AS t_us FROM staged)`,
+     SELECT id, t_us, row_number() OVER (PARTITION BY session_hash, session ORDER BY t_us, was, id) - 1 AS seq, was, gap
+     FROM (${closed})`,
   );
-  if (spreadSeconds) return true;
-  const [[moved]] = (await rowsOf(connection, 'SELECT count(*) FROM placed WHERE seq <> was')) as [[bigint]];
-  return moved > 0n;
+  const gaps = { count: 0, cutUs: 0 };
+  if (maxGapUs !== undefined) {
+    const [row] = await rowsOf(
+      connection,
+      `SELECT count(*), coalesce(sum(gap - ${maxGapUs}), 0) FROM placed WHERE gap > ${maxGapUs}`,
+    );
+    [gaps.count, gaps.cutUs] = row!.map(Number) as [number, number];
+  }
+  if (spreadSeconds || gaps.count > 0) return { moved: true, gaps };
+  const [[misnumbered]] = (await rowsOf(connection, 'SELECT count(*) FROM placed WHERE seq <> was')) as [[bigint]];
+  return { moved: misnumbered > 0n, gaps };
 }
 
 async function rowsOf(connection: DuckDBConnection, sql: string): Promise<unknown[][]> {
