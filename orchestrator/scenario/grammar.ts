@@ -142,6 +142,12 @@ const mysqlStore = strict({
         z.int({ error: (issue) => wrongKind('a whole number', issue.input, '9000000') }),
         name,
       ).optional(),
+      set: named(
+        z.union([z.string(), z.number(), z.null()], {
+          error: (issue) => wrongKind('a text, a number or null', issue.input, '"Jane Doe"'),
+        }),
+        name,
+      ).optional(),
     }),
     name,
   ).default({}),

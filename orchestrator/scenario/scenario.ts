@@ -93,8 +93,11 @@ export interface MysqlScenario {
   /** Name of the restricted account, and the environment variable that holds its password (in the services as well). */
   account: { user: string; passwordEnv: string };
   tables: Record<string, 'shadow' | 'real-read' | 'refuse'>;
-  /** Rows copied from real tables into their shadow tables before the run; integer columns may be shifted. */
-  seed: Record<string, { where?: string; idOffset?: Record<string, number> }>;
+  /** Rows copied from real tables into their shadow tables before the run; integer columns may be shifted, others set. */
+  seed: Record<
+    string,
+    { where?: string; idOffset?: Record<string, number>; set?: Record<string, string | number | null> }
+  >;
   /** Columns that hold remapped identities: the leak check looks for the shadow range in them. */
   identityColumns: Record<string, string[]>;
 }

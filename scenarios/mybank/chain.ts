@@ -37,8 +37,6 @@ export interface Chain {
   startServices(options?: ServiceOptions): Promise<void>;
   startService(name: ServiceName, options?: ServiceOptions): Promise<void>;
   stopServices(): Promise<void>;
-  /** After `stress shadow-db provision`: shadow customers get the PIN that the replay uses. */
-  setShadowPins(): Promise<void>;
   query<T = Record<string, unknown>>(sql: string, params?: unknown[]): Promise<T[]>;
   stop(): Promise<void>;
 }
@@ -186,9 +184,6 @@ async function build(servers: Servers, dir: string, say: Say): Promise<Chain> {
       await Promise.all(names.map((name) => startService(name, options)));
     },
     stopServices,
-    async setShadowPins() {
-      await admin.query(`UPDATE \`${database}\`.customers_shadow SET pin_digest = ?`, [digest(SHADOW_PIN)]);
-    },
     async query<T>(sql: string, params?: unknown[]) {
       const [rows] = await admin.query({ sql: sql.replaceAll('mybank.', `${database}.`), values: params });
       return rows as T[];
@@ -211,19 +206,12 @@ async function makeDatabase(root: mysql.Connection, database: string, appPasswor
   await root.query(
     `CREATE USER '${user}'@'%' IDENTIFIED BY '${appPassword}'; GRANT SELECT, INSERT, UPDATE, DELETE ON \`${database}\`.* TO '${user}'@'%'`,
   );
-  const pinDigest = digest(PIN);
+  const pinDigest = createHash('sha256').update(PIN).digest('hex');
   await root.query(`
     INSERT INTO branches SELECT seq, ELT(seq, 'Porto', 'Lyon', 'Graz', 'Turku', 'Gent'), IF(seq <= 3, 'RZ01', 'RZ02') FROM seq_1_to_5;
     INSERT INTO customers (id, name, pin_digest, referred_by)
       SELECT seq, CONCAT('Customer ', seq), '${pinDigest}', IF(seq > 1 AND seq % 7 = 0, seq - 1, NULL) FROM seq_1_to_${CUSTOMERS};
     INSERT INTO accounts (id, customer_id, branch_id, balance_cents) SELECT seq, seq, 1 + seq % 5, 10000000 FROM seq_1_to_${CUSTOMERS};`);
-}
-
-/** The PIN in pin.mjs. */
-const SHADOW_PIN = '9999';
-
-function digest(pin: string): string {
-  return createHash('sha256').update(pin).digest('hex');
 }
 
 async function makeTopic(broker: string): Promise<void> {

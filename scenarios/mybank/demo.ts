@@ -103,7 +103,6 @@ async function play(chain: Chain): Promise<number> {
   if (interrupted.signal.aborted) return 130;
   await must(chain, ['record', '--from', chain.captureDir, '--out', chain.recordingDir]);
   await must(chain, ['shadow-db', 'provision', chain.scenarioFile, '--apply']);
-  await chain.setShadowPins();
   await chain.startServices({ leak: options.leak });
 
   const today = startUsers(

@@ -158,7 +158,6 @@ beforeAll(async () => {
   await chain.stopServices();
   await must(['record', '--from', chain.captureDir, '--out', chain.recordingDir]);
   await must(['shadow-db', 'provision', chain.scenarioFile, '--apply']);
-  await chain.setShadowPins();
   await chain.startServices();
 }, 180_000);
 
@@ -298,7 +297,6 @@ describe('the demo chain', () => {
     await expectRealTablesUntouched();
     await must(['shadow-db', 'clean', chain.scenarioFile, '--apply']);
     await must(['shadow-db', 'provision', chain.scenarioFile, '--apply']);
-    await chain.setShadowPins();
   });
 
   it('stops the load on Ctrl-C, and still checks for leaks and writes its report', async () => {

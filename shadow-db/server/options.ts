@@ -7,6 +7,8 @@ export interface Seed {
   where?: string;
   /** Integer columns that are shifted, so that copied identities lie in the shadow range. */
   idOffset?: Record<string, number>;
+  /** Fixed values in place of what the real row holds: what must not be copied, such as names or PINs. */
+  set?: Record<string, string | number | null>;
 }
 
 export interface Account {

@@ -181,7 +181,7 @@ class Planner {
   private seed(table: DesiredTable): Step {
     const { names } = this;
     const { real } = table;
-    const { where, idOffset = {} } = names.options.seed?.[real.name] ?? {};
+    const { where, idOffset = {}, set = {} } = names.options.seed?.[real.name] ?? {};
     if (where !== undefined) this.checkCondition(real.name, where);
     for (const [name, offset] of Object.entries(idOffset)) {
       const column = real.columns.find((candidate) => candidate.name === name);
@@ -193,7 +193,14 @@ class Planner {
       }
     }
     const columns = real.columns.filter(({ generation }) => generation === null).map(({ name }) => name);
-    const values = columns.map((name) => (idOffset[name] ? `${quoteName(name)} + ${idOffset[name]}` : quoteName(name)));
+    for (const name of Object.keys(set)) {
+      if (columns.includes(name) && !Object.hasOwn(idOffset, name)) continue;
+      throw new ShadowDbError('SEED', `${real.name}.${name} cannot be set: it is no column that is copied as it is`);
+    }
+    const values = columns.map((name) => {
+      if (Object.hasOwn(set, name)) return literal(set[name]!);
+      return idOffset[name] ? `${quoteName(name)} + ${idOffset[name]}` : quoteName(name);
+    });
     const sql =
       `INSERT INTO ${names.named(table.name)} (${columns.map(quoteName).join(', ')}) SELECT ${values.join(', ')} ` +
       `FROM ${names.real(real.name)}${where === undefined ? '' : ` WHERE ${where}`}`;
@@ -270,4 +277,8 @@ function ownIndexes(table: DesiredTable, key: ForeignKeyModel): string {
         `DROP INDEX ${quoteName(name)}, ADD INDEX ${quoteName(name)} (${key.columns.map(quoteName).join(', ')}), `,
     )
     .join('');
+}
+
+function literal(value: string | number | null): string {
+  return typeof value === 'string' ? quoteText(value) : String(value);
 }
