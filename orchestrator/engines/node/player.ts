@@ -174,14 +174,13 @@ export class Player {
         this.#send(due, request, context, again);
         return;
       }
-      waits.then(
-        () => {
+      waits
+        .then(() => {
           // Waiting for a renewed token is waiting for the session, not lateness of the generator.
           due.sessionWaitUs += this.#now() - fromUs;
           this.#send(due, request, context, again);
-        },
-        (error: unknown) => this.#unsent(due, error),
-      );
+        })
+        .catch((error: unknown) => this.#unsent(due, error));
     } catch (error) {
       this.#unsent(due, error);
     }
@@ -230,7 +229,8 @@ export class Player {
 
   #unsent(due: Due, error: unknown): void {
     this.#o.reporter.failedUnsent(due, 'transform', error instanceof Error ? error.message : String(error));
-    this.#settle(due);
+    // Not at once: a long queue of such requests in one session would be as many calls deep.
+    queueMicrotask(() => this.#settle(due));
   }
 
   #end(due: Due, answer: Answer): void {

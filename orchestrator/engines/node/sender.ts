@@ -61,7 +61,7 @@ export class Sender {
     return this.#flights.size;
   }
 
-  /** `done` is called exactly once, never before this returns control to the event loop unless the request is not valid. */
+  /** `done` is called exactly once, and never before this returns. */
   send(request: WireRequest, done: (answer: Answer) => void): void {
     const client = this.#idle.pop() ?? this.#open();
     const flight = new Flight(
@@ -88,7 +88,7 @@ export class Sender {
         flight,
       );
     } catch (error) {
-      flight.onError(error as Error);
+      queueMicrotask(() => flight.onError(error as Error));
     }
   }
 
