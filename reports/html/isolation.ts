@@ -1,0 +1,162 @@
+import type { Isolation, Probe, StoreAudit } from '../../orchestrator/result/schema.js';
+import { count, NOT_MEASURED } from '../format.js';
+import type { RunView } from '../run-folder.js';
+import { oneLine } from '../text.js';
+import { type Html, html } from './html.js';
+import { facts, section, state, type Tone, table } from './parts.js';
+
+const OUTCOMES: Record<Isolation['outcome'], [Tone, string]> = {
+  clean: ['good', 'clean'],
+  leak: ['bad', 'leak found'],
+  incomplete: ['warn', 'incomplete'],
+  'not-checked': ['warn', 'not checked'],
+};
+
+const STORE_OUTCOMES: Record<StoreAudit['outcome'], [Tone, string]> = {
+  equal: ['good', 'equal'],
+  missing: ['bad', 'missing'],
+  excess: ['bad', 'excess'],
+  derived: ['quiet', 'derived'],
+  'not-counted': ['warn', 'not counted'],
+};
+
+const LEAKS: Record<Isolation['leaks'][number]['kind'], string> = {
+  canary: 'this run’s canary',
+  'shadow-id': 'ids of the shadow range',
+  'shadow-flag': 'messages with the shadow flag',
+  'missing-rows': 'shadow writes that did not arrive',
+};
+
+export function isolation({ result }: RunView): Html {
+  const { isolation: audit } = result;
+  const { canary } = audit;
+  return section(
+    'isolation',
+    'Isolation audit',
+    html`<p class="answer">${state(...OUTCOMES[audit.outcome])} ${audit.sentence}</p>`,
+    facts([
+      ['Canaries placed', count(canary.placed)],
+      ['found in shadow stores', canary.foundInShadow === null ? 'not looked for' : count(canary.foundInShadow)],
+      ['Canary', canary.value === '' ? NOT_MEASURED : html`<code>${oneLine(canary.value, 80)}</code>`],
+      ['Cleaned up', audit.cleanedUp ? 'yes' : 'no: shadow data is still there'],
+    ]),
+    table({
+      caption: 'Leaks: shadow data where real data lives',
+      columns: [
+        { head: 'Store' },
+        { head: 'Real target', kind: 'code' },
+        { head: 'Found' },
+        { head: 'count', kind: 'num' },
+        { head: 'Samples', kind: 'code' },
+      ],
+      rows: audit.leaks.map((leak) => [
+        leak.store,
+        oneLine(leak.target, 200),
+        LEAKS[leak.kind],
+        html`<strong>${count(leak.count)}</strong>`,
+        leak.samples.slice(0, 5).map((sample) => html`<div>${oneLine(sample, 200)}</div>`),
+      ]),
+      empty:
+        audit.outcome === 'not-checked' ? 'Leaks were not looked for.' : 'No shadow data was found in any real store.',
+    }),
+    stores(audit),
+    counts(
+      'Refusals: shadow requests that agents stopped before they touched anything',
+      audit.refusals,
+      'No agent refused anything.',
+    ),
+    counts('Suspects: what agents saw and could not prove safe', audit.suspects, 'Agents saw nothing suspicious.'),
+    ...probes(audit.probes),
+  );
+}
+
+function stores({ stores: all }: Isolation): Html {
+  return table({
+    caption: 'Writes issued by agents against what the shadow stores hold',
+    columns: [
+      { head: 'Store' },
+      { head: 'Real', kind: 'code' },
+      { head: 'Shadow', kind: 'code' },
+      { head: 'issued', kind: 'num' },
+      { head: 'found', kind: 'num' },
+      { head: 'difference', kind: 'num' },
+      { head: 'outcome' },
+      { head: 'note' },
+    ],
+    rows: all.map((store) => [
+      store.store,
+      oneLine(store.real, 200),
+      oneLine(store.shadow, 200),
+      count(store.writesIssued),
+      count(store.rowsFound),
+      difference(store),
+      state(...STORE_OUTCOMES[store.outcome]),
+      store.note ?? '',
+    ]),
+    empty: 'No store was compared.',
+  });
+}
+
+function difference({ writesIssued, rowsFound }: StoreAudit): string {
+  if (writesIssued === null || rowsFound === null) return NOT_MEASURED;
+  const more = rowsFound - writesIssued;
+  return more === 0 ? '0' : more > 0 ? `+${count(more)}` : `−${count(-more)}`;
+}
+
+function counts(
+  caption: string,
+  rows: { code: string; service: string; count: number; example?: string | undefined }[],
+  empty: string,
+): Html {
+  return table({
+    caption,
+    columns: [
+      { head: 'Code', kind: 'code' },
+      { head: 'Service' },
+      { head: 'count', kind: 'num' },
+      { head: 'Example', kind: 'code' },
+    ],
+    rows: rows.map((row) => [oneLine(row.code, 80), row.service, count(row.count), oneLine(row.example ?? '', 300)]),
+    empty,
+  });
+}
+
+function probes(all: Probe[]): Html[] {
+  const heard = all.reduce((sum, probe) => sum + probe.acknowledgements.length, 0);
+  const failed = all.filter((probe) => !probe.ok).length;
+  const title = html`<h3>Preflight probes</h3>`;
+  if (all.length === 0) return [title, html`<p class="none">No probe was sent.</p>`];
+  const sentence = html`<p>${count(all.length)} routes were probed with one flagged request each; agents acknowledged ${count(heard)} times${
+    failed > 0 ? html`, and <strong>${count(failed)} routes failed</strong>` : ', and every expected hop answered'
+  }.</p>`;
+  return [
+    title,
+    sentence,
+    table({
+      caption: 'Probes and who acknowledged them',
+      columns: [
+        { head: 'Route', kind: 'code' },
+        { head: 'status', kind: 'num' },
+        { head: 'result' },
+        { head: 'Acknowledged by' },
+      ],
+      rows: all.map((probe) => [
+        oneLine(probe.route, 200),
+        probe.status ?? NOT_MEASURED,
+        [
+          probe.ok ? state('good', 'passed') : state('bad', 'failed'),
+          probe.problem !== undefined ? html`<div class="hint">${probe.problem}</div>` : null,
+        ],
+        probe.acknowledgements.map(
+          (one) =>
+            html`<div>${one.service} over ${one.via}, agent ${one.agentVersion}, configuration <code>${oneLine(one.configVersion, 16)}</code>${
+              one.touched.length > 0
+                ? html`<div class="hint">touched ${one.touched.map((target) => oneLine(target, 120)).join(', ')}</div>`
+                : null
+            }</div>`,
+        ),
+      ]),
+      empty: 'No probe was sent.',
+    }),
+  ];
+}
