@@ -46,6 +46,9 @@ const SYSTEM: Record<string, string> = {
   EMFILE: 'too many open files: raise the limit (ulimit -n)',
 };
 
+/** Errors of the toolkit's own parts whose message has cause and remedy already. By name, so that none of those parts is loaded for it. */
+const SPEAKING = new Set(['RunFolderError', 'ShadowDbError', 'ShadowNameError', 'EngineError', 'AgentConfigError']);
+
 export function tell(error: unknown): Told {
   if (error instanceof ScenarioError) {
     const { problems } = error;
@@ -67,6 +70,15 @@ export function tell(error: unknown): Told {
       cause: error.message,
       remedy: hint,
     };
+  if (SPEAKING.has(error.constructor.name))
+    return { exitCode: exitCodes.unexpected, cause: error.message, remedy: undefined };
+  if (typeof code === 'string' && code.startsWith('ER_')) {
+    return {
+      exitCode: exitCodes.unexpected,
+      cause: `the database server refused: ${error.message}`,
+      remedy: 'check the rights of the account in the URL of the store',
+    };
+  }
   if (typeof code === 'string' && SYSTEM[code] !== undefined)
     return { exitCode: exitCodes.unexpected, cause: error.message, remedy: SYSTEM[code] };
   return {
