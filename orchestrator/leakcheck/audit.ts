@@ -42,6 +42,7 @@ export class Audit {
 
   /** @throws Error of the store that cannot be counted: nothing has been sent yet, so nothing may be. */
   async begin(): Promise<void> {
+    this.#o.telemetry.fleet.forgetLost();
     for (const store of this.#o.stores.mysql) {
       for (const [table, rows] of Object.entries(await store.counts())) this.#rowsBefore.set(table, rows);
     }

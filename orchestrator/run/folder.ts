@@ -69,7 +69,7 @@ export class RunFolder {
       return new RunFolder(dir, files as Record<Log, number>, onFailure);
     } catch (error) {
       throw new RunFolderError(
-        `the run folder ${dir} cannot be written: ${(error as Error).message}. Nothing was sent. Choose another folder with --runs-dir, or give this user the right to write there.`,
+        `the run folder ${dir} cannot be written: ${(error as Error).message}. Nothing was sent. Choose another folder with --runs, or give this user the right to write there.`,
         undefined,
         { cause: error },
       );

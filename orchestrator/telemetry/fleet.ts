@@ -119,6 +119,11 @@ export class Fleet {
     return lost;
   }
 
+  /** Forgets batches that were lost before this run: nobody listened then. */
+  forgetLost(): void {
+    for (const one of this.#instances.values()) one.lostBatches = 0;
+  }
+
   /** Forgets peaks, so that they are those of the load and not of the start-up. */
   resetPeaks(): void {
     for (const one of this.#instances.values()) {
