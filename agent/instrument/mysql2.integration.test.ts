@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { runWith } from '../context.js';
 import {
   codeOf,
+  deniedSockets,
   inReal,
   inShadow,
   mysqlStore,
@@ -38,7 +39,7 @@ beforeAll(async () => {
   // made before any wrap: the tests' own view of the tables
   admin = await mysqlPromise.createConnection({ ...server, multipleStatements: true });
   const orders = 'id INT PRIMARY KEY AUTO_INCREMENT, who VARCHAR(40) UNIQUE, amount INT NOT NULL DEFAULT 0';
-  await admin.query(`
+  await ask(`
     CREATE DATABASE ${database}; CREATE DATABASE ${database}_shadow;
     CREATE TABLE ${database}.orders (${orders}); CREATE TABLE ${database}.orders_shadow (${orders});
     CREATE TABLE ${database}_shadow.orders (${orders});
@@ -52,14 +53,12 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await admin.query(`DROP DATABASE ${database}; DROP DATABASE ${database}_shadow; DROP USER '${account}'@'%'`);
+  await ask(`DROP DATABASE ${database}; DROP DATABASE ${database}_shadow; DROP USER '${account}'@'%'`);
   await admin.end();
 });
 
 beforeEach(async () => {
-  await admin.query(
-    `TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow; TRUNCATE ${database}_shadow.orders`,
-  );
+  await ask(`TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow; TRUNCATE ${database}_shadow.orders`);
   use(table());
 });
 
@@ -96,8 +95,12 @@ function pool(options: object = {}): any {
 }
 
 async function names(where = `${database}.orders`): Promise<string[]> {
-  const [rows] = await admin.query(`SELECT who FROM ${where} ORDER BY id`);
+  const [rows] = await ask(`SELECT who FROM ${where} ORDER BY id`);
   return rows.map((row: { who: string }) => row.who);
+}
+/** The tests' own view: always ordinary. */
+function ask(sql: string, values?: unknown[]): Promise<any> {
+  return inReal(() => admin.query(sql, values));
 }
 const shadowNames = () => names(`${database}.orders_shadow`);
 const written = (operation: string) => runtime.writes.get(`mysql ${database}.orders_shadow ${operation}`);
@@ -167,7 +170,7 @@ describe('pool', () => {
       fc.asyncProperty(
         fc.array(fc.record({ shadow: fc.boolean(), lease: fc.boolean() }), { maxLength: 24 }),
         async (steps) => {
-          await admin.query(`TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow`);
+          await ask(`TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow`);
           runtime.writes.clear();
           const expected = { real: [] as string[], shadow: [] as string[] };
           await Promise.all(
@@ -231,13 +234,22 @@ describe('pool', () => {
     expect((await shadowNames()).sort()).toEqual(['s1', 's2']);
   });
 
+  it('opens shadow connections with the permission of the egress guard', async () => {
+    const one = pool().promise();
+    const alone = await mysqlPromise.createConnection({ ...server, database });
+    const denied = await deniedSockets(runtime, async () => {
+      await inShadow(() => one.query('SELECT 1'));
+      await inShadow(() => alone.query('SELECT 1'));
+    });
+    expect(denied).toBe(0);
+    await alone.end();
+  });
+
   it('ends the twin with the pool', async () => {
     const one = mysql.createPool({ ...server, database });
     await inShadow(() => one.promise().query('SELECT 1'));
     await one.promise().end();
-    const [rows] = await admin.query('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [
-      account,
-    ]);
+    const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
     expect(Number(rows[0].n)).toBe(0);
   });
 
@@ -367,12 +379,12 @@ describe('refusals', () => {
   it('refuses pool clusters without counting the refusal against a node', async () => {
     const cluster = mysql.createPoolCluster({ removeNodeErrorCount: 1 });
     cluster.add('one', { ...server, database });
-    const ask = (work: (fn: () => any) => any) =>
+    const askCluster = (work: (fn: () => any) => any) =>
       work(() => codeOf(call((done) => cluster.of('*').query('SELECT 1 AS one', done))));
-    expect(await ask(inShadow)).toBe('STORE_UNDECLARED');
-    expect(await ask(inShadow)).toBe('STORE_UNDECLARED');
+    expect(await askCluster(inShadow)).toBe('STORE_UNDECLARED');
+    expect(await askCluster(inShadow)).toBe('STORE_UNDECLARED');
     expect(await inShadow(() => codeOf(call((done) => cluster.getConnection(done))))).toBe('STORE_UNDECLARED');
-    expect(await ask(inReal)).toBe('no error');
+    expect(await askCluster(inReal)).toBe('no error');
     await call((done) => cluster.end(done));
   });
 });
@@ -493,7 +505,7 @@ describe('transactions and the ledger', () => {
       const connection = await promised.getConnection();
       await connection.beginTransaction();
       await connection.query(INSERT, ['a', 1]);
-      await admin.query(`KILL ${connection.threadId}`);
+      await ask(`KILL ${connection.threadId}`);
       expect(await codeOf(connection.commit())).not.toBe('no error');
       await promised.query(INSERT, ['b', 1]);
     });
@@ -628,16 +640,14 @@ describe('stand-alone connection', () => {
     const connection = await connect();
     await inShadow(async () => {
       const [rows] = await connection.query('SELECT CONNECTION_ID() AS id');
-      await admin.query(`KILL ${rows[0].id}`);
+      await ask(`KILL ${rows[0].id}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
       await connection.query(INSERT, ['s', 1]);
     });
     expect(await shadowNames()).toEqual(['s']);
     await connection.end();
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const [rows] = await admin.query('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [
-      account,
-    ]);
+    const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
     expect(Number(rows[0].n)).toBe(0);
   });
 });

@@ -36,6 +36,8 @@ interface Shared {
   stores: MysqlStores;
   twinPools: WeakMap<object, MysqlStore>;
   poolTwins: WeakMap<object, any>;
+  /** Twin pools that are not ended, to end them when the wrap is taken away. */
+  openPools: any[];
   twins: WeakMap<object, MysqlTwin>;
   connectionTwins: WeakMap<object, any>;
 }
@@ -48,6 +50,7 @@ function sharedOf(runtime: AgentRuntime): Shared {
       stores: new MysqlStores(runtime),
       twinPools: new WeakMap(),
       poolTwins: new WeakMap(),
+      openPools: [],
       twins: new WeakMap(),
       connectionTwins: new WeakMap(),
     };
@@ -63,7 +66,10 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
     wrapMethod(prototype, 'getConnection', (original) => {
       return function getConnection(this: any, callback: (error: unknown, connection?: any) => void) {
         if (typeof callback !== 'function') return original.call(this, callback);
-        if (shared.twinPools.has(this)) return original.call(this, bind(callback));
+        if (shared.twinPools.has(this)) {
+          // the driver connects at once, if at all
+          return runtime.permitted(() => original.call(this, bind(callback)));
+        }
         if (runtime.state() === 'idle') return original.call(this, callback);
         let twin: any;
         try {
@@ -106,6 +112,7 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
         const twin = shared.poolTwins.get(this);
         if (twin === undefined || twin._closed) return original.call(this, callback);
         shared.poolTwins.delete(this);
+        shared.openPools = shared.openPools.filter((one) => one !== twin);
         if (typeof callback !== 'function') {
           twin.end(() => undefined);
           return original.call(this, callback);
@@ -116,6 +123,7 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
   ];
   return () => {
     for (const restore of restores) restore();
+    for (const twin of shared.openPools.splice(0)) if (!twin._closed) twin.end(() => undefined);
   };
 }
 
@@ -130,6 +138,7 @@ function twinPool(shared: Shared, pool: any, runtime: AgentRuntime): any {
   twin = new pool.constructor({ config });
   shared.twinPools.set(twin, store);
   shared.poolTwins.set(pool, twin);
+  shared.openPools.push(twin);
   // session set-up of the service (SET time_zone …) is meant for every connection
   twin.on('connection', (connection: any) => pool.emit('connection', connection));
   return twin;
@@ -243,7 +252,8 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     if (own !== undefined && !(state?.lost && (kind === 'Query' || kind === 'Prepare') && !state.ledger.open))
       return own;
     const store = shared.stores.require(connection.config);
-    own = new connection.constructor({ config: twinConnectionConfig(connection.config, store, runtime) });
+    const config = twinConnectionConfig(connection.config, store, runtime);
+    own = runtime.permitted(() => new connection.constructor({ config }));
     shared.connectionTwins.set(connection, own);
     adopt(own, store);
     return own;

@@ -51,20 +51,18 @@ export class MysqlTwin {
     connection.on('end', gone);
     if (!this.store.rewrites) return;
     const options = { sql: 'SELECT @@SESSION.sql_mode', rowsAsArray: false, nestTables: false, typeCast: true };
-    const command = connection.constructor.createQuery(
-      options,
-      (error: unknown, rows: unknown) => {
-        // without an answer the rewriter reads each statement in every way and refuses where they differ
-        if (error) return;
-        const text = JSON.stringify(rows);
-        this.#sqlMode = {
-          ansiQuotes: text.includes('ANSI_QUOTES'),
-          noBackslashEscapes: text.includes('NO_BACKSLASH_ESCAPES'),
-        };
-      },
-      undefined,
-      connection.config,
-    );
+    const command = connection.constructor.createQuery(options, () => undefined, undefined, connection.config);
+    const { done } = command;
+    // not in the callback: the driver sends the next command before it calls back
+    command.done = (...args: unknown[]) => {
+      const text = JSON.stringify(command._rows);
+      this.#sqlMode = {
+        ansiQuotes: text.includes('ANSI_QUOTES'),
+        noBackslashEscapes: text.includes('NO_BACKSLASH_ESCAPES'),
+      };
+      return done.apply(command, args);
+    };
+    // without an answer the rewriter reads each statement in every way and refuses where they differ
     send(command);
   }
 
