@@ -8,7 +8,7 @@ import type { Timing } from './timing.js';
 /** Requests are ready this long before they are due, and no longer. */
 export const LOOK_AHEAD_US = 2_000_000;
 export const LOOK_AHEAD_BYTES = 64 * 1024 * 1024;
-/** Sessions of one pass that are kept by name; past it those that rest are forgotten (and counted). */
+/** Sessions of one pass, clones included, that are kept by name; past it those that rest are forgotten (and counted). */
 const MAX_SESSIONS = 200_000;
 /** A guess at what a record costs besides its bytes. */
 const RECORD_OVERHEAD_BYTES = 600;
@@ -156,7 +156,7 @@ export class Feed {
     );
     this.sessions += copies;
     sessions.set(record.session, clones);
-    if (sessions.size > MAX_SESSIONS) this.#forget(sessions);
+    if (sessions.size * copies > MAX_SESSIONS) this.#forget(sessions);
     return clones;
   }
 
@@ -165,7 +165,7 @@ export class Feed {
       if (clones.some((session) => session.pending > 0)) continue;
       sessions.delete(id);
       this.forgottenSessions += clones.length;
-      if (sessions.size <= MAX_SESSIONS * 0.9) return;
+      if (sessions.size * this.#options.copies <= MAX_SESSIONS * 0.9) return;
     }
   }
 }
