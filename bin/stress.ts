@@ -85,12 +85,23 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+/**
+ * A socket that somebody forgot must not keep a finished command alive. What is printed gets its time: a slow reader of a long JSON text
+ * loses nothing.
+ */
+function endSoon(): void {
+  const timer = setTimeout(() => {
+    if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) endSoon();
+    else process.exit();
+  }, 1000);
+  timer.unref();
+}
+
 const argv = process.argv.slice(2);
 const fail = (error: unknown): void => {
   process.exitCode = printError(error, { json: argv.includes('--json') });
-  // A socket that somebody forgot must not keep a finished command alive; what is printed gets its time.
-  setTimeout(() => process.exit(), 1000).unref();
+  endSoon();
 };
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
-main(argv).catch(fail);
+main(argv).then(endSoon, fail);
