@@ -3,7 +3,7 @@ import { publicKeyText, readPrivateKey } from '@shadowline/agent/flag';
 import type { MysqlScenario, Scenario } from './scenario.js';
 
 /** Name of the key whose private half signs the flags of runs from this scenario. */
-export const RUN_KEY = 'run';
+const RUN_KEY = 'run';
 
 /**
  * The configuration that all agents of the chain share. Pure: the same scenario gives the same configuration and so the same

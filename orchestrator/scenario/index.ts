@@ -1,7 +1,7 @@
-export { agentConfigOf, RUN_KEY } from './agent-config.js';
+export { agentConfigOf } from './agent-config.js';
 export { parseGuardrail } from './guardrail-line.js';
 export { jsonSchema } from './json-schema.js';
-export { type LoadOptions, loadScenario, readScenario, validateScenario } from './parse.js';
-export { formatProblem, nearest, type Problem, ScenarioError } from './problem.js';
-export type { Guardrail, MysqlScenario, Scenario, ShadowScenario, Threshold } from './scenario.js';
-export { dataOfResult, dataOfStep, evaluateThreshold, parseThreshold, samplesFor, type ThresholdData } from './slo.js';
+export { loadScenario, readScenario, validateScenario } from './parse.js';
+export { ScenarioError } from './problem.js';
+export type { Guardrail, MysqlScenario, Scenario } from './scenario.js';
+export { samplesFor } from './slo.js';
