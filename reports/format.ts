@@ -14,8 +14,13 @@ export function digits(value: number): string {
   if (value === 0) return '0';
   if (size >= 99.95) return grouped.format(value);
   if (size >= 9.995) return value.toFixed(1);
-  if (size >= 0.9995) return value.toFixed(2);
+  if (size >= 0.01) return value.toFixed(2);
   return Number(value.toPrecision(2)).toString();
+}
+
+/** Whole numbers as they are, others with three digits: for rates and seconds, which are often round. */
+export function number(value: number): string {
+  return Number.isInteger(value) ? count(value) : digits(value);
 }
 
 /** Microseconds as milliseconds without the unit, for columns whose head says `ms`. */
@@ -36,14 +41,14 @@ export function duration(us: number | null | undefined): string {
 export function seconds(value: number): string {
   const whole = Math.round(Math.abs(value));
   const sign = value < 0 ? '−' : '';
-  if (whole < 120) return `${sign}${Math.abs(value) < 10 ? digits(Math.abs(value)) : whole} s`;
+  if (whole < 120) return `${sign}${Math.abs(value) < 10 ? number(Math.abs(value)) : whole} s`;
   if (whole < 7200) return `${sign}${Math.floor(whole / 60)} min${whole % 60 === 0 ? '' : ` ${whole % 60} s`}`;
   const minutes = Math.round(whole / 60);
   return `${sign}${Math.floor(minutes / 60)} h${minutes % 60 === 0 ? '' : ` ${minutes % 60} min`}`;
 }
 
 export function rate(perSec: number | null | undefined): string {
-  return perSec === null || perSec === undefined ? NOT_MEASURED : `${digits(perSec)}/s`;
+  return perSec === null || perSec === undefined ? NOT_MEASURED : `${number(perSec)}/s`;
 }
 
 export function share(value: number | null | undefined): string {

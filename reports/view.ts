@@ -17,7 +17,8 @@ export const outcomeWords: Record<Outcome, { word: string; tone: 'good' | 'bad' 
 /** The verdict's sentence without the word that the reader has just read. */
 export function verdictSentence({ verdict }: Result): string {
   const rest = verdict.sentence.replace(/^(Pass|Leak|Inconclusive|SLO missed|Interrupted): /, '');
-  return rest.charAt(0).toUpperCase() + rest.slice(1);
+  // `p99(response) < 300ms` is no word.
+  return /^[a-z]+[ ,]/.test(rest) ? rest.charAt(0).toUpperCase() + rest.slice(1) : rest;
 }
 
 export function errorShare({ totals }: Result): number | null {

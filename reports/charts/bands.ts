@@ -11,6 +11,8 @@ import type { Palette } from './palette.js';
 export interface Limit {
   y: number;
   text: string;
+  /** A `reference` is only for comparison and has other dashes and no alarming colour. */
+  kind?: 'limit' | 'reference';
 }
 
 export function paper(palette: Palette): Plugin {
@@ -78,13 +80,14 @@ export function limits(lines: readonly Limit[], palette: Palette): Plugin {
     id: 'limits',
     afterDatasetsDraw(chart) {
       const { ctx, chartArea: area } = chart;
-      for (const { y, text } of lines) {
+      for (const { y, text, kind = 'limit' } of lines) {
+        const colour = kind === 'limit' ? palette.red : palette.muted;
         const pixel = chart.scales.y!.getPixelForValue(y);
         if (!Number.isFinite(pixel) || pixel < area.top || pixel > area.bottom) continue;
         ctx.save();
-        ctx.strokeStyle = palette.red;
+        ctx.strokeStyle = colour;
         ctx.lineWidth = 1.5;
-        ctx.setLineDash([10, 4, 2, 4]);
+        ctx.setLineDash(kind === 'limit' ? [10, 4, 2, 4] : [4, 4]);
         ctx.beginPath();
         ctx.moveTo(area.left, pixel);
         ctx.lineTo(area.right, pixel);
@@ -97,7 +100,7 @@ export function limits(lines: readonly Limit[], palette: Palette): Plugin {
         ctx.globalAlpha = 0.85;
         ctx.fillRect(area.right - width - 8, baseline - 11, width + 6, 15);
         ctx.globalAlpha = 1;
-        ctx.fillStyle = palette.red;
+        ctx.fillStyle = colour;
         ctx.fillText(words, area.right - width - 5, baseline);
         ctx.restore();
       }

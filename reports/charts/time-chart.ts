@@ -1,6 +1,7 @@
+import type { Chart, LegendItem } from 'chart.js';
 import type { Step } from '../../orchestrator/result/schema.js';
 import { downsample, type Point } from '../downsample.js';
-import { count, digits } from '../format.js';
+import { number } from '../format.js';
 import { bands, type Limit, limits, paper } from './bands.js';
 import { devicePixelRatio, draw, type Picture } from './draw.js';
 import { CHART_FONT } from './font.js';
@@ -41,7 +42,7 @@ export function timeChart({ axis, lines, steps, limits: marks = [], height = 260
           ...axisStyle(palette),
           type: 'linear',
           ...span(drawn, steps),
-          ticks: { ...ticks(palette), callback: clock },
+          ticks: { ...ticks(palette), includeBounds: false, callback: clock },
         },
         y: {
           ...axisStyle(palette),
@@ -53,7 +54,7 @@ export function timeChart({ axis, lines, steps, limits: marks = [], height = 260
             color: palette.muted,
             font: font(12),
           },
-          ticks: { ...ticks(palette), maxTicksLimit: 6, callback: (value) => digits(Number(value)) },
+          ticks: { ...ticks(palette), maxTicksLimit: 6, callback: plain },
         },
       },
     },
@@ -92,23 +93,21 @@ export function rateChart(groups: ScatterGroup[], path: Point[], axis: string, m
     },
     options: {
       ...base(palette),
-      plugins: {
-        legend: { ...legend(palette), labels: { ...legend(palette).labels, filter: ({ text }) => text !== '' } },
-      },
+      plugins: { legend: legend(palette, 'point') },
       scales: {
         x: {
           ...axisStyle(palette),
           beginAtZero: true,
           grace: '5%',
           title: { display: true, text: 'achieved rate, requests/s', color: palette.muted, font: font(12) },
-          ticks: { ...ticks(palette), callback: (value) => count(Number(value)) },
+          ticks: { ...ticks(palette), callback: plain },
         },
         y: {
           ...axisStyle(palette),
           beginAtZero: true,
           suggestedMax: top * 1.1 || 1,
           title: { display: true, text: axis, color: palette.muted, font: font(12) },
-          ticks: { ...ticks(palette), maxTicksLimit: 6, callback: (value) => digits(Number(value)) },
+          ticks: { ...ticks(palette), maxTicksLimit: 6, callback: plain },
         },
       },
     },
@@ -144,12 +143,33 @@ function base(palette: Palette) {
   };
 }
 
-function legend(palette: Palette) {
+/** The legend shows each line with its dashes, which chart.js leaves out by itself when it draws points' signs. */
+function legend(palette: Palette, shape: 'line' | 'point' = 'line') {
   return {
     display: true,
     align: 'start' as const,
-    labels: { usePointStyle: true, pointStyleWidth: 34, boxHeight: 8, padding: 16, color: palette.ink, font: font(12) },
+    labels: {
+      usePointStyle: true,
+      boxHeight: 8,
+      padding: 16,
+      color: palette.ink,
+      font: font(12),
+      ...(shape === 'line' && { pointStyleWidth: 34, generateLabels: dashedLabels }),
+      filter: ({ text }: { text: string }) => text !== '',
+    },
   };
+}
+
+function dashedLabels(chart: Chart): LegendItem[] {
+  return chart.data.datasets.map((line, datasetIndex) => ({
+    text: line.label ?? '',
+    datasetIndex,
+    pointStyle: 'line',
+    strokeStyle: line.borderColor as string,
+    lineWidth: line.borderWidth as number,
+    lineDash: (line as { borderDash?: number[] }).borderDash ?? [],
+    fontColor: chart.legend?.options.labels?.color as string,
+  }));
 }
 
 const font = (size: number) => ({ family: `"${CHART_FONT}", sans-serif`, size });
@@ -160,6 +180,11 @@ function span(lines: Line[], steps: readonly Step[]): { min?: number; max?: numb
   const xs = lines.flatMap((line) => (line.points.length === 0 ? [] : [line.points[0]!.x, line.points.at(-1)!.x]));
   const all = [...xs, ...steps.map((step) => step.fromS)];
   return all.length === 0 ? {} : { min: Math.min(...all), max: Math.max(...all) };
+}
+
+/** Ticks are round, but for the last bit of their sums. */
+function plain(value: string | number): string {
+  return number(Number(Number(value).toPrecision(6)));
 }
 
 /** Ticks over time: `45 s` within two minutes, `1:30` after. */

@@ -1,8 +1,9 @@
 import type { Result, Step, Threshold } from '../../orchestrator/result/schema.js';
 import { capacityCaption } from '../captions.js';
 import { rateChart, type ScatterGroup } from '../charts/time-chart.js';
-import { count, digits, duration, inUnit, margin, ms, NOT_MEASURED, rate } from '../format.js';
+import { count, digits, duration, inUnit, margin, ms, NOT_MEASURED, number, rate } from '../format.js';
 import type { RunView } from '../run-folder.js';
+import { oneLine } from '../text.js';
 import { p99LimitUs } from '../view.js';
 import { Html, html } from './html.js';
 import { figure, section, state, type Table, table } from './parts.js';
@@ -43,7 +44,7 @@ function knee(result: Result): Html | null {
       points: points(steps.filter((step) => step.withinSlo === false)),
     },
     {
-      label: 'does not count',
+      label: 'not counted',
       colour: 'muted',
       shape: 'triangle',
       points: points(steps.filter((step) => step.withinSlo === null)),
@@ -62,7 +63,7 @@ function knee(result: Result): Html | null {
     ],
     rows: steps.map((step) => [
       step.label,
-      digits(step.achievedRatePerSec),
+      number(step.achievedRatePerSec),
       ms(step.latencies.response.p99Us),
       withinSlo(step),
     ]),
@@ -83,7 +84,7 @@ function knee(result: Result): Html | null {
 
 function withinSlo(step: Step): Html {
   if (step.generatorLimited) return state('warn', 'generator-limited');
-  if (step.withinSlo === null) return state('quiet', 'does not count');
+  if (step.withinSlo === null) return state('quiet', 'not counted');
   return step.withinSlo ? state('good', 'yes') : state('bad', 'missed');
 }
 
@@ -162,6 +163,7 @@ function marginBar({ observed, limit, ok }: Threshold): Html | string {
 }
 
 export function steps({ result }: RunView): Html {
+  const anyDropped = result.steps.some((step) => step.dropped > 0);
   return section(
     'steps',
     'Steps',
@@ -174,12 +176,12 @@ export function steps({ result }: RunView): Html {
         { head: 'achieved /s', kind: 'num' },
         { head: 'offered', kind: 'num' },
         { head: 'errors', kind: 'num' },
-        { head: 'dropped', kind: 'num' },
+        ...(anyDropped ? [{ head: 'dropped', kind: 'num' as const }] : []),
         { head: 'p50', kind: 'num' },
         { head: 'p95', kind: 'num' },
         { head: 'p99', kind: 'num' },
         { head: 'max', kind: 'num' },
-        { head: 'lateness p99', kind: 'num' },
+        { head: 'late p99', kind: 'num' },
         { head: 'steady' },
         { head: 'within SLO' },
       ],
@@ -187,13 +189,16 @@ export function steps({ result }: RunView): Html {
         const { response, lateness } = step.latencies;
         const known = response.count > 0;
         return [
-          [step.label, step.note !== undefined ? html`<div class="hint">${step.note}</div>` : null],
-          `${digits(step.fromS)}–${digits(step.toS)}`,
-          step.targetRatePerSec === null ? 'recorded' : digits(step.targetRatePerSec),
-          digits(step.achievedRatePerSec),
+          [
+            html`<span class="whole">${oneLine(step.label, 80)}</span>`,
+            step.note !== undefined ? html`<div class="hint">${step.note}</div>` : null,
+          ],
+          `${number(Math.round(step.fromS))}–${number(Math.round(step.toS))}`,
+          step.targetRatePerSec === null ? 'recorded' : number(step.targetRatePerSec),
+          number(step.achievedRatePerSec),
           count(step.offered),
           count(step.errors),
-          count(step.dropped),
+          ...(anyDropped ? [count(step.dropped)] : []),
           ...[response.p50Us, response.p95Us, response.p99Us, response.maxUs].map((us) =>
             known ? ms(us) : NOT_MEASURED,
           ),

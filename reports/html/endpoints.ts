@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../orchestrator/result/schema.js';
-import { count, digits, ms, NOT_MEASURED, share } from '../format.js';
+import { count, digits, ms, NOT_MEASURED, number, share } from '../format.js';
 import type { RunView } from '../run-folder.js';
 import { oneLine } from '../text.js';
 import type { Html, HtmlValue } from './html.js';
@@ -97,7 +97,7 @@ export function errors({ result }: RunView): Html {
           oneLine(failure.hop, 80),
           oneLine(failure.route, 200),
           count(failure.count),
-          digits(failure.firstSeenS),
+          number(failure.firstSeenS),
           oneLine(failure.example, 300),
         ]),
       empty:

@@ -36,7 +36,7 @@ export function isolation({ result }: RunView): Html {
     html`<p class="answer">${state(...OUTCOMES[audit.outcome])} ${audit.sentence}</p>`,
     facts([
       ['Canaries placed', count(canary.placed)],
-      ['found in shadow stores', canary.foundInShadow === null ? 'not looked for' : count(canary.foundInShadow)],
+      ['Found in shadow stores', canary.foundInShadow === null ? 'not looked for' : count(canary.foundInShadow)],
       ['Canary', canary.value === '' ? NOT_MEASURED : html`<code>${oneLine(canary.value, 80)}</code>`],
       ['Cleaned up', audit.cleanedUp ? 'yes' : 'no: shadow data is still there'],
     ]),

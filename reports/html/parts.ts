@@ -22,11 +22,14 @@ export interface Table {
 
 /** A table in a box of its own that scrolls when it is wider than the page. */
 export function table({ caption, columns, rows, empty, maxRows = 200, hideCaption = false }: Table): Html {
-  if (rows.length === 0) return html`<p class="none">${empty}</p>`;
+  if (rows.length === 0) return html`<p class="none"><b>${caption.replace(/[:;(].*/s, '').trim()}:</b> ${empty}</p>`;
   const shown = rows.slice(0, maxRows);
   const cell = (value: HtmlValue, index: number): Html => {
     const kind = columns[index]?.kind ?? 'text';
-    return kind === 'text' ? html`<td>${value}</td>` : html`<td class="${kind}">${value}</td>`;
+    if (kind === 'text') return html`<td>${value}</td>`;
+    // Words that no column can hold may break anywhere; names of tables and routes do not.
+    const isLong = kind === 'code' && typeof value === 'string' && /\S{41}/.test(value);
+    return html`<td class="${kind}${isLong ? ' long' : ''}">${value}</td>`;
   };
   const more = rows.length - shown.length;
   return html`<div class="scroll" role="region" tabindex="0" aria-label="${caption}"><table><caption${

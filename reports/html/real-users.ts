@@ -15,7 +15,9 @@ export function realUsers({ result, series }: RunView): Html {
   const limit = guardrailLimitUs(result, 'real p99');
   const marks = [
     ...(limit === null ? [] : [{ y: limit / 1000, text: `guardrail ${duration(limit)}` }]),
-    ...(baseline === null ? [] : [{ y: baseline.p99Us / 1000, text: `baseline ${duration(baseline.p99Us)}` }]),
+    ...(baseline === null
+      ? []
+      : [{ y: baseline.p99Us / 1000, text: `baseline ${duration(baseline.p99Us)}`, kind: 'reference' as const }]),
   ];
   const chart = seen.some((point) => point.realP99Us !== null)
     ? figure({

@@ -35,7 +35,7 @@ section>:last-child{margin-bottom:0}
 .verdict ul{margin:.75rem 0 0;padding-left:1.2rem}
 .verdict .exit{margin:.75rem 0 0;color:var(--muted);font-size:.875rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.75rem;margin:0 0 1.25rem;padding:0}
-.tiles div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.85rem 1rem}
+.tiles>div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.85rem 1rem}
 .tiles dt{color:var(--muted);font-size:.8125rem}
 .tiles dd{margin:0}
 .tiles .figure{font-size:1.55rem;line-height:1.3;font-weight:600;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
@@ -60,8 +60,9 @@ th:last-child,td:last-child{padding-right:.25rem}
 th{color:var(--muted);font-weight:600;font-size:.8125rem;vertical-align:bottom;border-bottom-color:var(--muted);overflow-wrap:normal}
 .num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .code,code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.8125rem}
-td{min-width:4.5rem}td.num{min-width:0}td.code{min-width:9rem;max-width:30rem}
-tr.hit td{background:var(--soft)}
+td{overflow-wrap:break-word}td.code{max-width:30rem}td.code:first-child{min-width:12rem}td.long{overflow-wrap:anywhere;min-width:16rem}
+.num+td:not(.num),.num+th:not(.num){padding-left:.5rem}
+.whole{white-space:nowrap}
 .more,.none,.hint{color:var(--muted);font-size:.875rem}
 .state{display:inline-flex;gap:.35rem;white-space:nowrap;font-weight:600}
 .state.good{color:var(--good)}.state.bad{color:var(--bad)}.state.warn{color:var(--warn)}.state.quiet{color:var(--muted);font-weight:400}
@@ -70,8 +71,8 @@ tr.hit td{background:var(--soft)}
 figure{margin:1.5rem 0 0}
 figcaption{font-weight:550;margin:0 0 .5rem;max-width:72ch}
 .chart{margin:0 0 .35rem;border:1px solid var(--line);border-radius:6px}
-.chart img,.chart svg{display:block;width:100%;min-width:40rem;height:auto}
-.chart svg.small{width:auto;max-width:none;margin:0 auto}
+.chart img{display:block;width:100%;min-width:40rem;height:auto}
+.chart svg{display:block;width:auto;max-width:100%;height:auto;margin:0 auto}
 details{font-size:.875rem}
 summary{cursor:pointer;color:var(--muted);padding:.25rem 0;width:max-content;max-width:100%}
 details[open]>summary{margin-bottom:.35rem}
@@ -80,20 +81,20 @@ details[open]>summary{margin-bottom:.35rem}
 .method dt{font-weight:600;margin-top:.75rem}.method dd{margin:0;max-width:75ch}
 .topology text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink)}
 .topology .name{font-size:14px;font-weight:600}.topology .quiet{fill:var(--muted)}
-.topology .on{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
+.topology .paper{fill:var(--card);fill-opacity:.88}
 .topology .node{fill:var(--card);stroke:var(--ink);stroke-width:1.5}.topology .service{fill:var(--soft)}.topology .lost{stroke:var(--bad);stroke-dasharray:5 3}
 .topology .node.mysql{stroke:var(--mysql)}.topology .node.kafka{stroke:var(--kafka)}.topology .node.redis{stroke:var(--redis)}.topology .node.egress{stroke:var(--egress);stroke-dasharray:4 3}.topology .node.users{stroke:var(--muted)}
 .topology .edge{fill:none;stroke:var(--muted);stroke-width:1.5}.topology .edge.kafka{stroke:var(--kafka);stroke-dasharray:7 4}.topology .edge.mysql{stroke:var(--mysql)}.topology .edge.redis{stroke:var(--redis);stroke-dasharray:2 3}.topology .edge.egress{stroke:var(--egress);stroke-dasharray:9 3 2 3}
 .topology .tip{fill:var(--muted)}
 footer{color:var(--muted);font-size:.8125rem;padding:0 .25rem}
-@media (max-width:600px){.layout{padding:1rem .75rem 2rem}section,.verdict{padding:1rem}h1{font-size:1.5rem}.verdict .lead{font-size:1.125rem}.tiles{grid-template-columns:1fr 1fr}.tiles .figure{font-size:1.25rem}}
+@media (max-width:600px){.layout{padding:1rem .75rem 2rem}section,.verdict{padding:1rem}h1{font-size:1.5rem}.verdict .lead{font-size:1.125rem}.chart svg{max-width:none}.tiles{grid-template-columns:1fr 1fr}.tiles>div:last-child:nth-child(odd){grid-column:1/-1}.tiles .figure{font-size:1.25rem}}
 @media print{@page{size:A4;margin:14mm 12mm}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 body{background:#fff;font-size:9.5pt;line-height:1.4}.layout{max-width:none;padding:0}
 nav.toc,.skip,details{display:none}.columns{display:block}
 section{border:0;border-top:1px solid var(--line);border-radius:0;padding:4mm 0 0;margin:0 0 5mm}
 h1{font-size:18pt}h2{font-size:13pt;break-after:avoid}h3{break-after:avoid}.verdict .lead{font-size:12pt}.answer{font-size:11pt}
-.tiles{grid-template-columns:repeat(5,1fr);gap:2mm}.tiles div{padding:2mm}.tiles .figure{font-size:12.5pt}
+.tiles{grid-template-columns:repeat(5,1fr);gap:2mm}.tiles>div{padding:2mm}.tiles .figure{font-size:12.5pt}
 .scroll{overflow:visible}table{font-size:7.5pt;table-layout:auto}th,td,td.code{font-size:7.5pt;min-width:0;padding-right:2mm}thead{display:table-header-group}tr,figure,.verdict,.tiles,.facts>div{break-inside:avoid}
 .chart img,.chart svg{min-width:0;max-width:100%}.chart{border:0}figcaption{break-after:avoid}a{color:inherit;text-decoration:none}}
 `;

@@ -5,7 +5,7 @@ import { escapeHtml, oneLine } from '../text.js';
 import { Html, html } from './html.js';
 import { section, state, table } from './parts.js';
 import { type Graph, graphOf } from './topology-graph.js';
-import { type Layout, layOut, NODE, type Placed, type Routed } from './topology-layout.js';
+import { type Layout, layOut, NODE, type Placed, type Routed, type Spot } from './topology-layout.js';
 
 export function topology({ result }: RunView): Html {
   const { topology: chain } = result;
@@ -22,8 +22,7 @@ export function topology({ result }: RunView): Html {
 function picture(graph: Graph, chain: Result['topology']): Html {
   const layout = layOut(graph);
   const text = caption(chain, graph);
-  const isSmall = layout.width < 880;
-  return html`<figure><figcaption>${text}</figcaption><div class="scroll chart" role="region" tabindex="0" aria-label="Picture of the topology">${svg(layout, text, isSmall)}</div><p class="hint">On each link: calls per entry request, and the highest p99 among its tables, topics or keys. Solid: HTTP and SQL; dashed: Kafka; dotted: Redis; dash and dot: outside hosts.${
+  return html`<figure><figcaption>${text}</figcaption><div class="scroll chart" role="region" tabindex="0" aria-label="Picture of the topology">${svg(layout, text)}</div><p class="hint">On each link: calls per entry request, and the highest p99 among its tables, topics or keys. Solid: HTTP and SQL; dashed: Kafka; dotted: Redis; dash and dot: outside hosts.${
     graph.omittedLinks > 0 ? ` ${count(graph.omittedLinks)} links with fewer calls are in the table only.` : ''
   }</p></figure>`;
 }
@@ -44,11 +43,11 @@ function caption({ services: all, edges }: Result['topology'], graph: Graph): st
   return `One entry request causes ${digits(fan)} calls over ${count(graph.links.length)} links;${hop}${end}`;
 }
 
-function svg({ width, height, nodes, links }: Layout, title: string, isSmall: boolean): Html {
+function svg({ width, height, nodes, links }: Layout, title: string): Html {
   const size = `viewBox="0 0 ${width} ${Math.ceil(height)}" width="${width}" height="${Math.ceil(height)}"`;
   const labels = placeLabels(links, nodes);
   return new Html(
-    `<svg class="topology${isSmall ? ' small' : ''}" role="img" aria-label="${escapeHtml(title)}" ${size}>` +
+    `<svg class="topology" role="img" aria-label="${escapeHtml(title)}" ${size}>` +
       '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>' +
       links
         .map(({ link, points }) => `<path class="edge ${link.protocol}" marker-end="url(#tip)" d="${curve(points)}"/>`)
@@ -62,13 +61,13 @@ function svg({ width, height, nodes, links }: Layout, title: string, isSmall: bo
 function curve(points: Routed['points']): string {
   const [first, ...rest] = points;
   let from = first!;
-  const parts = [`M${from.x} ${round(from.y)}`];
+  const parts = [`M${round(from.x)} ${round(from.y)}`];
   for (const to of rest) {
-    const bend = (to.x - from.x) / 2;
+    const bend = (to.y - from.y) / 2;
     parts.push(
-      from.y === to.y
-        ? `L${to.x} ${round(to.y)}`
-        : `C${round(from.x + bend)} ${round(from.y)} ${round(to.x - bend)} ${round(to.y)} ${to.x} ${round(to.y)}`,
+      from.x === to.x
+        ? `L${round(to.x)} ${round(to.y)}`
+        : `C${round(from.x)} ${round(from.y + bend)} ${round(to.x)} ${round(to.y - bend)} ${round(to.x)} ${round(to.y)}`,
     );
     from = to;
   }
@@ -78,9 +77,12 @@ function curve(points: Routed['points']): string {
 const round = (value: number): number => Math.round(value * 10) / 10;
 
 function box({ node, x, y }: Placed): string {
-  const top = y - NODE.height / 2;
-  const middle = x + NODE.width / 2;
-  return `<g>${outline(node.kind, x, top, node.lost)}<text class="name" text-anchor="middle" x="${middle}" y="${round(y - 2)}">${escapeHtml(oneLine(node.name, 18))}</text><text class="quiet" text-anchor="middle" x="${middle}" y="${round(y + 15)}">${escapeHtml(oneLine(node.lost ? `${node.detail}, lost` : node.detail, 24))}</text></g>`;
+  const detail = node.lost ? `${node.detail}, lost` : node.detail;
+  return `<g>${outline(node.kind, round(x - NODE.width / 2), y - NODE.height / 2, node.lost)}${text('name', x, y - 2, oneLine(node.name, 18))}${text('quiet', x, y + 15, oneLine(detail, 26))}</g>`;
+}
+
+function text(style: string, x: number, y: number, words: string): string {
+  return `<text class="${style}" text-anchor="middle" x="${round(x)}" y="${round(y)}">${escapeHtml(words)}</text>`;
 }
 
 /** Stores have shapes of their own: a drum for data, a pipe for topics. */
@@ -100,18 +102,18 @@ interface Label {
   lines: [string, string];
 }
 
-const LABEL = { width: 76, height: 30 };
+const LABEL = { width: 80, height: 30 };
 
 /** Each label on its link, at the first spot that is free of nodes and other labels. */
 function placeLabels(links: Routed[], nodes: Placed[]): Label[] {
   const taken: { x: number; y: number; width: number; height: number }[] = nodes.map(({ x, y }) => ({
-    x: x + NODE.width / 2,
+    x,
     y,
     ...NODE,
   }));
   return links.map(({ link, points }) => {
     const spots = spotsOn(points);
-    const isFree = (spot: { x: number; y: number }) =>
+    const isFree = (spot: Spot) =>
       taken.every(
         (other) =>
           Math.abs(other.x - spot.x) >= (other.width + LABEL.width) / 2 ||
@@ -123,21 +125,24 @@ function placeLabels(links: Routed[], nodes: Placed[]): Label[] {
   });
 }
 
-function spotsOn(points: Routed['points']): { x: number; y: number }[] {
-  const spots: { x: number; y: number }[] = [];
-  for (const t of [0.5, 0.38, 0.62, 0.3, 0.7]) {
+function spotsOn(points: Routed['points']): Spot[] {
+  const spots: Spot[] = [];
+  for (const t of [0.5, 0.42, 0.58, 0.34, 0.66]) {
     for (let i = points.length - 1; i > 0; i--) {
       const a = points[i - 1]!;
       const b = points[i]!;
-      // The curve between two places is symmetric: its height follows a smooth step.
-      spots.push({ x: a.x + (b.x - a.x) * t, y: a.y + (b.y - a.y) * t * t * (3 - 2 * t) });
+      // The curve between two places is symmetric: its way to the side follows a smooth step.
+      spots.push({ x: a.x + (b.x - a.x) * t * t * (3 - 2 * t), y: a.y + (b.y - a.y) * t });
     }
   }
   return spots;
 }
 
 function label({ x, y, lines }: Label): string {
-  return `<text class="on" text-anchor="middle" x="${round(x)}" y="${round(y - 3)}">${escapeHtml(lines[0])}</text><text class="on quiet" text-anchor="middle" x="${round(x)}" y="${round(y + 12)}">${escapeHtml(lines[1])}</text>`;
+  // About 6.4 px a character; the paper behind the words keeps the link out of them.
+  const width = 6.4 * Math.max(...lines.map((line) => line.length)) + 6;
+  const paper = `<rect class="paper" x="${round(x - width / 2)}" y="${round(y - 15)}" width="${round(width)}" height="31" rx="3"/>`;
+  return paper + text('', x, y - 3, lines[0]) + text('quiet', x, y + 12, lines[1]);
 }
 
 function services(all: Service[]): Html {
