@@ -535,6 +535,12 @@ describe('transactions and the ledger', () => {
           .map((rows) => [rows]),
       }),
       fc.record({
+        sql: fc.constant('INSERT INTO orders (who, amount) VALUES ? ON DUPLICATE KEY UPDATE amount = VALUES(amount)'),
+        values: fc
+          .array(fc.tuple(who, fc.integer({ min: 0, max: 1 })), { minLength: 1, maxLength: 3 })
+          .map((rows) => [rows]),
+      }),
+      fc.record({
         sql: fc.constant('INSERT INTO orders (who, amount) VALUES (?, 1) RETURNING id'),
         values: fc.tuple(who),
       }),
@@ -557,7 +563,10 @@ describe('transactions and the ledger', () => {
             for (const { sql, values } of steps) await connection.query(sql, values).catch(() => undefined);
             await connection.query('COMMIT');
             const total = [...runtime.writes.values()].reduce((sum, rows) => sum + rows, 0);
-            expect(total).toBe((await shadowNames()).length);
+            const found = (await shadowNames()).length;
+            // an `upsert` may be counted as inserted where nothing was: never the other way round
+            if (written('upsert') === undefined) expect(total).toBe(found);
+            else expect(total).toBeGreaterThanOrEqual(found);
           }),
           { numRuns: 100 },
         );

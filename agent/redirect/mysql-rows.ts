@@ -6,7 +6,7 @@ export interface WriteOutcome {
 }
 
 export interface RowCount {
-  /** Operation name of the ledger; `upsert` and `multi-delete` say that `rows` may be off, as below. */
+  /** Operation name of the ledger; `upsert` and `not-counted` say that `rows` may be off, as below. */
   operation: string;
   /** Inserted minus deleted. */
   rows: number;
@@ -20,9 +20,10 @@ const UPSERT = /\bon\s+duplicate\s+key\s+update\b/i;
  *
  * - INSERT, INSERT IGNORE: affected rows.
  * - REPLACE: affected = inserted + deleted, and every record is inserted: 2 × records − affected.
- * - ON DUPLICATE KEY UPDATE (`upsert`), several rows: records − duplicates when the connection has FOUND_ROWS (mysql2's default), else affected − 2 ×
- *   duplicates. One row: 1 = inserted, 2 = updated. With FOUND_ROWS 1 also means "found with the same values": that case is counted as inserted.
- * - DELETE: minus affected rows. Of several tables (`multi-delete`) the server says only the sum: 0.
+ * - ON DUPLICATE KEY UPDATE of several rows: records − duplicates when the connection has FOUND_ROWS (mysql2's default), else affected − 2 × duplicates.
+ *   Of one row: 1 = inserted, 2 = updated. With FOUND_ROWS 1 also means "found with the same values" (the generated id does not tell them apart either,
+ *   measured): that is an `upsert`, counted as inserted.
+ * - DELETE: minus affected rows. Of several tables the server says only the sum; TRUNCATE says nothing: `not-counted`.
  * - Rows that foreign keys cascade to, or that triggers write, are not in the answer.
  */
 export function countRows(
@@ -37,12 +38,17 @@ export function countRows(
   switch (verb) {
     case 'insert':
       if (!UPSERT.test(sql)) return { operation: 'insert', rows: affected };
-      if (records === undefined) return { operation: 'upsert', rows: affected === 1 ? 1 : 0 };
-      return { operation: 'upsert', rows: foundRows ? records - duplicates : affected - 2 * duplicates };
+      if (records !== undefined) {
+        return { operation: 'insert', rows: foundRows ? records - duplicates : affected - 2 * duplicates };
+      }
+      if (affected !== 1) return { operation: 'insert', rows: 0 };
+      return { operation: foundRows ? 'upsert' : 'insert', rows: 1 };
     case 'replace':
       return { operation: 'replace', rows: 2 * (records ?? (affected > 0 ? 1 : 0)) - affected };
     case 'delete':
-      return tables > 1 ? { operation: 'multi-delete', rows: 0 } : { operation: 'delete', rows: -affected };
+      return tables > 1 ? { operation: 'not-counted', rows: 0 } : { operation: 'delete', rows: -affected };
+    case 'truncate':
+      return { operation: 'not-counted', rows: 0 };
     default:
       return { operation: verb, rows: 0 };
   }

@@ -1,7 +1,7 @@
 import type { RewriteResult, SqlMode, TableRef, Verb } from '@shadowline/shadow-db';
 import type { ShadowContext } from '../context.js';
 import type { AgentRuntime } from '../runtime.js';
-import { countRows } from './mysql-rows.js';
+import { countRows, type WriteOutcome } from './mysql-rows.js';
 import type { MysqlStore } from './mysql-store.js';
 import { TransactionLedger, type WriteEntry } from './transaction-ledger.js';
 
@@ -108,7 +108,10 @@ export class MysqlTwin {
 
   /** The server answered with an OK packet. */
   succeeded(context: ShadowContext, redirected: Redirected, packet: any, connection: any): void {
-    const outcome = { affectedRows: Number(packet.affectedRows ?? 0), info: String(packet.info ?? '') };
+    const outcome = {
+      affectedRows: Number(packet.affectedRows ?? 0),
+      info: String(packet.info ?? ''),
+    };
     const foundRows = (connection.config.clientFlags & FOUND_ROWS) !== 0;
     const inTransaction = (Number(packet.serverStatus ?? 0) & IN_TRANSACTION) !== 0;
     this.#record(context, redirected, outcome, foundRows, inTransaction);
@@ -117,7 +120,7 @@ export class MysqlTwin {
   /** The server answered with rows: a read, or a write with RETURNING, which then tells nothing of the transaction. */
   returned(context: ShadowContext, redirected: Redirected, rows: number): void {
     if (redirected.writes.length === 0) return;
-    this.#record(context, redirected, { affectedRows: rows, info: '' }, true, this.ledger.open);
+    this.#record(context, redirected, { affectedRows: rows, info: '' }, false, this.ledger.open);
   }
 
   failed(error: { errno?: number } | undefined): void {
@@ -127,7 +130,7 @@ export class MysqlTwin {
   #record(
     context: ShadowContext,
     redirected: Redirected,
-    outcome: { affectedRows: number; info: string },
+    outcome: WriteOutcome,
     foundRows: boolean,
     inTransaction: boolean,
   ): void {
