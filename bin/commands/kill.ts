@@ -33,7 +33,7 @@ const kill: CommandModule<object, Arguments> = {
         default: [],
         describe: 'Admin port of an agent on this machine (SHADOWLINE_ADMIN_PORT); may be given several times',
       })
-      .option('reason', { type: 'string', default: 'killed by hand', describe: 'Goes into the agents’ logs' })
+      .option('reason', { type: 'string', default: 'killed by hand', describe: 'Goes into the kill file' })
       .option('rearm', {
         type: 'boolean',
         default: false,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { configVersionOf, parseAgentConfig } from '@shadowline/agent/config';
 import { publicKeyText, readPrivateKey } from '@shadowline/agent/flag';
 import { agentConfigOf } from './agent-config.js';
 import { env, full, minimal } from './fixtures/text.js';
@@ -35,6 +36,14 @@ describe('the configuration of agents', () => {
     );
     expect(agentConfigOf(scenarioOf(two)).mysql.other).toMatchObject({ host: '10.0.0.9', port: 3307 });
     expect(agentConfigOf(scenarioOf(two)).mysql.main).toMatchObject({ host: '127.0.0.1', port: 3306 });
+  });
+
+  it('is what agents accept, after a way through JSON', () => {
+    for (const text of [full, minimal]) {
+      const config = agentConfigOf(scenarioOf(text));
+      const read = parseAgentConfig(JSON.parse(JSON.stringify(config)));
+      expect(configVersionOf(read)).toBe(configVersionOf(config));
+    }
   });
 
   it('is the same for the same scenario, and leaves out what is not there', () => {

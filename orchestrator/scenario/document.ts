@@ -65,8 +65,18 @@ export class ScenarioDocument {
     return this.problems.length === 0;
   }
 
-  /** Plain values. Only call it when `ok`. Adds a problem and returns undefined when aliases would blow up. */
+  /** Plain values. Only call it when `ok`. Adds a problem and returns undefined when keys collide or aliases would blow up. */
   toValues(): unknown {
+    // Two keys may have become one when the environment was expanded.
+    visit(this.#doc, {
+      Map: (_key, map) => {
+        const names = map.items.map((pair) => (isScalar(pair.key) ? String(pair.key.value) : ''));
+        const twice = map.items.find((_pair, index) => names.indexOf(names[index]!) < index);
+        if (twice === undefined) return;
+        this.#report((twice.key as Node).range?.[0] ?? 0, '', explain('DUPLICATE_KEY', ''));
+      },
+    });
+    if (!this.ok) return undefined;
     try {
       return this.#doc.toJS({ maxAliasCount: MAX_ALIASES });
     } catch (error) {

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { env, full, minimal } from './fixtures/text.js';
 import { loadScenario, validateScenario } from './parse.js';
 import { formatProblem, type ScenarioError } from './problem.js';
@@ -446,6 +447,37 @@ describe('a file that is no scenario', () => {
   }
 });
 
+describe('any text', () => {
+  it('gives a scenario or problems within the file, and never throws', () => {
+    const damage = fc.tuple(
+      fc.nat(full.length),
+      fc.nat(30),
+      fc.oneof(
+        fc.string({ maxLength: 8 }),
+        fc.constantFrom('\t', '${', '*a', '&a ', '{', ']', ': ', '- ', '\n', '"', '#'),
+      ),
+    );
+    const damaged = fc
+      .array(damage, { minLength: 1, maxLength: 4 })
+      .map((all) => all.reduce((text, [at, cut, put]) => text.slice(0, at) + put + text.slice(at + cut), full));
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ maxLength: 200 }), damaged), (text) => {
+        const { scenario, problems: found } = validateScenario(text, FILE, env);
+        expect(scenario === undefined).toBe(found.length > 0);
+        const height = text.split(/\r\n|\r|\n/).length + 1;
+        for (const problem of found) {
+          expect(problem.line).toBeGreaterThanOrEqual(1);
+          expect(problem.line).toBeLessThanOrEqual(height);
+          expect(problem.column).toBeGreaterThanOrEqual(1);
+          expect(problem.cause).not.toBe('');
+          expect(problem.cause + problem.remedy).not.toMatch(/Invalid input|hunter2secret|PRIVATE KEY/);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
 describe('the environment', () => {
   it('adds text, never structure', () => {
     const { scenario } = validateScenario(change('payday', '"${N:-a}-${M}"', minimal), FILE, { ...env, M: 'b' });
@@ -468,6 +500,13 @@ describe('the environment', () => {
     ).toEqual({ action: 'propagate' });
     expect(problems(text)).toEqual([
       'scenario.yaml:20:7: shadow.egress.hosts.${HOST}: environment variable HOST is not set | set HOST, or give a default: ${HOST:-…}',
+    ]);
+  });
+
+  it('must not make two keys one', () => {
+    const text = change('"127.0.0.1:8081"', '"${HOST}"', full);
+    expect(problems(text, { ...env, HOST: 'bureau.example:443' })).toEqual([
+      'scenario.yaml:21:7: this key stands here twice | keep one of them',
     ]);
   });
 
