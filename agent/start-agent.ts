@@ -4,9 +4,11 @@ import type { AgentOptions } from './config.js';
 import { type AgentCounters, Runtime } from './create-runtime.js';
 import { wrapConnect } from './instrument/egress-guard.js';
 import { installHook } from './instrument/hook.js';
+import { setRequestObserver } from './instrument/http.js';
 import { instrumentations } from './instrument/index.js';
 import { wrapFetch } from './instrument/undici.js';
 import { resolveSettings } from './options.js';
+import { Recorder } from './record/recorder.js';
 import type { AgentState } from './runtime.js';
 import { AGENT_VERSION } from './version.js';
 
@@ -67,6 +69,9 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
     );
   }
   const restores = [wrapConnect(runtime), wrapFetch(runtime), installHook(instrumentations, runtime)];
+  const recorder =
+    settings.record === undefined ? undefined : new Recorder(settings.record, runtime.service, runtime.instance);
+  setRequestObserver(recorder);
   const admin =
     settings.adminPort === undefined || threadId !== 0
       ? undefined
@@ -100,6 +105,8 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
     process.off('beforeExit', onBeforeExit);
     if (settings.killSignal !== undefined) process.off(settings.killSignal, onSignal);
     admin?.close();
+    setRequestObserver(undefined);
+    await recorder?.close();
     const isQuiet = runtime.counters.open === 0;
     await runtime.stop();
     // With something flagged in flight the wraps stay: without them it would finish as ordinary work.

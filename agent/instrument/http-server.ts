@@ -81,7 +81,7 @@ export function wrapServer(
     if (response[kEntry] !== undefined || isOwnServer(server)) return original.call(server, event, ...args);
     const admitted = enter(request, flag);
     if (admitted === undefined) {
-      stripFlag(request.rawHeaders, names);
+      strip(request);
       return ordinary(server, event, args);
     }
     response.setHeader(ACK_HEADER, acknowledgement(runtime.service, runtime.configVersion));
@@ -102,9 +102,9 @@ export function wrapServer(
     flag: CarriedFlag,
   ): { ok: true; context: ShadowScope } | { ok: false; error: ShadowRefusedError; status: 403 | 503 } | undefined {
     if (isAllowed !== undefined && !isAllowed(request.socket.remoteAddress)) {
-      const verdict = runtime.verifier.verify(flag.token, Date.now());
       // A signed flag is never processed as real, wherever it comes from.
-      if (verdict.flag === undefined && !flag.conflict) return undefined;
+      const isSigned = flag.all.some((token) => runtime.verifier.verify(token, Date.now()).flag !== undefined);
+      if (!isSigned) return undefined;
       const detail = `from ${request.socket.remoteAddress}`;
       return { ok: false, error: runtime.refuse('FLAG_NOT_ALLOWED', detail), status: 403 };
     }
@@ -113,6 +113,20 @@ export function wrapServer(
     }
     const admission = runtime.admit(flag.token, 'request', rawHeader(request.rawHeaders, PROBE_HEADER));
     return admission.ok ? { ok: true, context: admission.context as ShadowScope } : admission;
+  }
+
+  /** Node makes both views once, from as many raw headers as came in: they are made first, so that none is missing. */
+  function strip(request: IncomingMessage): void {
+    const { headers, headersDistinct } = request;
+    stripFlag(request.rawHeaders, names);
+    const rest = rawHeader(request.rawHeaders, 'baggage');
+    for (const name of [names.header, PROBE_HEADER, 'baggage']) {
+      delete headers[name];
+      delete headersDistinct[name];
+    }
+    if (rest === undefined) return;
+    headers.baggage = rest;
+    headersDistinct.baggage = [rest];
   }
 
   /** Upgrades and CONNECT tunnels: what is said in them cannot be redirected. */

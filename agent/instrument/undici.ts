@@ -129,9 +129,11 @@ function watch(runtime: Runtime, handler: Handler, context: ShadowContext, rule:
     if (typeof handler[name] !== 'function') continue;
     const first = before[name];
     watched[name] = (...args: any[]) => {
-      // What is wrong with an answer is for the run to know, not for the caller.
-      first?.(args);
-      return runWith(context, () => handler[name](...args));
+      // The socket may have been opened by another request: its callbacks come in that one's context.
+      return runWith(context, () => {
+        first?.(args);
+        return handler[name](...args);
+      });
     };
   }
   return watched;

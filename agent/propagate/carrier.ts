@@ -18,6 +18,8 @@ export interface CarriedFlag {
   token: string;
   /** Header and baggage differ, or one of them is doubled. */
   conflict: boolean;
+  /** Every token that was found, where there is a conflict. */
+  all: readonly string[];
 }
 
 export function carrierNames(config: AgentConfig): CarrierNames {
@@ -51,10 +53,14 @@ interface FoundFlag extends CarriedFlag {
 const foundIn = { header: 1, baggage: 2 } as const;
 
 function merge(found: CarriedFlag | undefined, token: string, carrier: number): FoundFlag {
-  if (found === undefined) return { token, conflict: false, carriers: carrier };
+  if (found === undefined) return { token, conflict: false, carriers: carrier, all: [token] };
   const known = found as FoundFlag;
-  const conflict = known.conflict || known.token !== token || (known.carriers & carrier) !== 0;
-  return { token: known.token, conflict, carriers: known.carriers | carrier };
+  return {
+    token: known.token,
+    conflict: known.conflict || known.token !== token || (known.carriers & carrier) !== 0,
+    carriers: known.carriers | carrier,
+    all: [...known.all, token],
+  };
 }
 
 function sameName(name: string, lower: string): boolean {
