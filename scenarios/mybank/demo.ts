@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { parseAccessLogLine } from '../../orchestrator/recording/access-log.js';
 import { type Chain, root, SHADOW_TOPIC, startChain } from './chain.js';
 import { compareWithUsers } from './compare.js';
 import { type Arrival, journeys } from './journeys.js';
@@ -60,19 +61,13 @@ async function must(chain: Chain, args: string[]): Promise<string> {
   return output;
 }
 
-const STAMP = /^(\S+) \S+ \S+ \[(\d+)\/(\w+)\/(\d+):(\d+):(\d+):(\d+) ([+-]\d{4})\]/;
-function parseAccessLog(text: string): Arrival[] {
-  return text.split('\n').flatMap((l) => {
-    const m = STAMP.exec(l);
-    return m
-      ? [{ session: m[1]!, tUs: Date.parse(`${m[2]} ${m[3]} ${m[4]} ${m[5]}:${m[6]}:${m[7]} ${m[8]}`) * 1000 }]
-      : [];
-  });
-}
 /** When people came to a real site, and who came. */
 async function arrivals(): Promise<Arrival[]> {
-  const text = gunzipSync(await readFile(join(root, 'scenarios', 'weblog', 'apache_logs.gz'))).toString('utf8');
-  return parseAccessLog(text);
+  const text = gunzipSync(await readFile(join(root, 'scenarios', 'weblog', 'apache_logs.gz'))).toString('latin1');
+  return text.split('\n').flatMap((line) => {
+    const parsed = parseAccessLogLine(line);
+    return parsed.kind === 'request' ? [{ tUs: parsed.request.t_us, session: parsed.request.session }] : [];
+  });
 }
 
 async function main(): Promise<number> {
