@@ -213,6 +213,16 @@ describe('a server that fails', () => {
     expect(routes[0]!.statuses).toEqual({ ECONNREFUSED: 100 });
   });
 
+  it('by refusing connections while sessions have requests waiting: each failure starts the next at once', async () => {
+    const closed = await serve(() => {});
+    await closed.close();
+    const { totals, error } = await start(closed.url, steady(2000, 1, 20), {
+      schedule: { kind: 'recorded', speed: 50 },
+    }).done();
+    expect(error).toBeUndefined();
+    expect(totals).toMatchObject({ offered: 2000, started: 2000, completed: 0, errors: 2000 });
+  });
+
   it('by not answering: a timeout is entered at the timeout', async () => {
     target = await serve(() => {});
     const { totals, failures, latencies } = await start(target.url, steady(20, 1), { timeoutMs: 300 }).done();

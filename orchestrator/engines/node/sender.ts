@@ -71,7 +71,9 @@ export class Sender {
       this.#options.stopped,
       (ended) => {
         this.#flights.delete(ended);
-        if (!client.destroyed) this.#idle.push(client);
+        // undici asserts that nothing new is queued while it hands out the error of a connection.
+        if (ended.failed) queueMicrotask(() => this.#rest(client));
+        else this.#rest(client);
         done(ended.answer(this.#options.clock.nowUs()));
       },
     );
@@ -108,6 +110,10 @@ export class Sender {
 
   async close(): Promise<void> {
     await Promise.allSettled([...this.#clients].map((client) => client.destroy()));
+  }
+
+  #rest(client: Client): void {
+    if (!client.destroyed) this.#idle.push(client);
   }
 
   #cut(flight: Flight, code: string, message: string): void {
@@ -157,6 +163,10 @@ class Flight implements Dispatcher.DispatchHandler {
     this.client = client;
     this.#stopped = stopped;
     this.#ended = ended;
+  }
+
+  get failed(): boolean {
+    return this.#error !== undefined;
   }
 
   answer(endUs: number): Answer {
