@@ -119,14 +119,15 @@ export function wrapServer(
   function strip(request: IncomingMessage): void {
     const { headers, headersDistinct } = request;
     stripFlag(request.rawHeaders, names);
-    const rest = rawHeader(request.rawHeaders, 'baggage');
+    const raw = request.rawHeaders;
+    const rest = raw.filter((_, i) => i % 2 === 1 && raw[i - 1]!.toLowerCase() === 'baggage');
     for (const name of [names.header, PROBE_HEADER, 'baggage']) {
       delete headers[name];
       delete headersDistinct[name];
     }
-    if (rest === undefined) return;
-    headers.baggage = rest;
-    headersDistinct.baggage = [rest];
+    if (rest.length === 0) return;
+    headers.baggage = rest.join(', ');
+    headersDistinct.baggage = rest;
   }
 
   /** Upgrades and CONNECT tunnels: what is said in them cannot be redirected. */

@@ -15,7 +15,7 @@ describe('masking', () => {
       ['Cookie', `a=1; jwt=${JWT}`],
       ['Set-Cookie', `jwt=${JWT}; Path=/; HttpOnly`],
       ['X-Customer', 'Ann'],
-    ]) as [string, string][];
+    ]) as [[string, string], [string, string], [string, string], [string, string]];
     expect(bearer).toBe(`Bearer ${login.token}`);
     expect(cookie).toContain(`; jwt=${login.token}`);
     expect(cookie).not.toContain('a=1');
