@@ -11,12 +11,15 @@ export interface ProbeSession {
 export interface Coverage {
   sessions: ProbeSession[];
   routes: string[];
+  /** Other sessions by route, to be tried where a probe was turned down: a recording holds requests that cannot be repeated. */
+  others: Map<string, ProbeSession[]>;
   notes: string[];
 }
 
 /** Sites with a path for every file have thousands of routes; the most frequent ones are probed. */
 const MAX_ROUTES = 60;
 const MAX_RECORDS = 1_000_000;
+const OTHERS_PER_ROUTE = 2;
 
 /** What is known of a session: its routes, each with the place of its first request. */
 interface Outline {
@@ -84,23 +87,48 @@ export async function chooseProbes(
     notes.push(`the ${MAX_ROUTES} most frequent of ${byFrequency.length} routes are probed`);
   }
   const chosen = chooseSessions([...outlines.values()], routes);
-  const wanted = new Map<string, { upTo: number; session: ProbeSession }>();
-  for (const [session, covers] of chosen) {
+  const wanted: { upTo: number; session: ProbeSession }[] = [];
+  const want = (session: string, covers: string[]): ProbeSession => {
     const { firstAt } = outlines.get(session)!;
-    wanted.set(session, {
-      upTo: Math.max(...covers.map((route) => firstAt.get(route)!)),
-      session: { session, records: [], covers },
-    });
+    const probe: ProbeSession = { session, records: [], covers };
+    wanted.push({ upTo: Math.max(...covers.map((route) => firstAt.get(route)!)), session: probe });
+    return probe;
+  };
+  const sessions = [...chosen].map(([session, covers]) => want(session, covers));
+  const others = new Map<string, ProbeSession[]>();
+  for (const route of routes) {
+    const having = [...outlines.values()].filter((one) => one.firstAt.has(route) && !chosen.has(one.session));
+    others.set(
+      route,
+      spread(having, OTHERS_PER_ROUTE).map((one) => want(one.session, [route])),
+    );
   }
-  let open = wanted.size;
+  await fill(recording, wanted);
+  return { sessions, routes, others, notes };
+}
+
+/** `n` of the list, far from each other, the last one first. */
+function spread<T>(list: readonly T[], n: number): T[] {
+  const picked = new Set<T>();
+  for (let i = n; i >= 1 && list.length > 0; i--) picked.add(list[Math.ceil((i / n) * list.length) - 1]!);
+  return [...picked];
+}
+
+/** Reads the records of the wanted sessions. */
+async function fill(recording: Recording, wanted: readonly { upTo: number; session: ProbeSession }[]): Promise<void> {
+  const bySession = new Map<string, { upTo: number; session: ProbeSession }[]>();
+  for (const one of wanted) {
+    bySession.set(one.session.session, [...(bySession.get(one.session.session) ?? []), one]);
+  }
+  let open = wanted.length;
   for await (const batch of recording.read()) {
     for (const record of batch) {
-      const one = wanted.get(record.session);
-      if (one === undefined || one.session.records.length > one.upTo) continue;
-      one.session.records.push(record);
-      if (one.session.records.length > one.upTo) open--;
+      for (const { upTo, session } of bySession.get(record.session) ?? []) {
+        if (session.records.length > upTo) continue;
+        session.records.push(record);
+        if (session.records.length > upTo) open--;
+      }
     }
     if (open === 0) break;
   }
-  return { sessions: [...wanted.values()].map((one) => one.session), routes, notes };
 }

@@ -19,6 +19,8 @@ export interface ProbeAnswer {
   code: string | undefined;
   /** `x-shadow-ack`: `<service>;<agent version>;<config version>`. */
   ack: string | undefined;
+  /** Turned down, and another session showed that the route works. */
+  excused?: boolean;
 }
 
 export interface ProberOptions {

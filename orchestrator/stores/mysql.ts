@@ -2,7 +2,6 @@ import {
   clean,
   countRows,
   type Db,
-  type Difference,
   drift,
   inspect,
   type Plan,
@@ -117,7 +116,7 @@ export function openMysql(
       if (!real.exists)
         return { problems: [`store ${name}: there is no database ${database}. Correct its url.`], notes };
       shadowModel = scenario.mode === 'schema' ? await inspect(db, scenario.schema) : real;
-      const differences = withoutRenamedIndexes(await drift(db, options));
+      const differences = await drift(db, options);
       for (const one of differences.slice(0, 20)) {
         problems.push(
           one.what === 'missing'
@@ -225,23 +224,6 @@ export function openMysql(
     close: () => pool.end(),
   };
   return store;
-}
-
-/**
- * The server makes an index for a foreign key that has none and names it after the constraint, so the shadow table may have the same index under
- * another name. That is the same structure.
- */
-function withoutRenamedIndexes(differences: Difference[]): Difference[] {
-  const indexes = differences.filter((one) => one.what === 'index');
-  const twin = (one: Difference) =>
-    indexes.some(
-      (other) =>
-        other !== one &&
-        other.table === one.table &&
-        ((one.real !== undefined && one.shadow === undefined && other.shadow === one.real) ||
-          (one.shadow !== undefined && one.real === undefined && other.real === one.shadow)),
-    );
-  return differences.filter((one) => one.what !== 'index' || !twin(one));
 }
 
 /** The copied rows keep the references of the real ones; the order in which tables are filled would not. */
