@@ -14,7 +14,7 @@ import { startUsers } from './users.js';
  */
 const RECORDED_REQUESTS = 1200;
 const RECORDED_PER_SEC = 60;
-const USERS_PER_SEC = 15;
+const USERS_PER_SEC = 40;
 
 const options = { keep: process.argv.includes('--keep'), leak: process.argv.includes('--leak') };
 const startedMs = Date.now();

@@ -41,7 +41,7 @@ CREATE TABLE transfers (
   CONSTRAINT two_accounts CHECK (from_account <> to_account),
   FOREIGN KEY (from_account) REFERENCES accounts (id),
   FOREIGN KEY (to_account) REFERENCES accounts (id)
-);
+) AUTO_INCREMENT = 7000001 COMMENT 'The bank is not new';
 
 CREATE TABLE entries (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,

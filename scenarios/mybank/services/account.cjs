@@ -52,4 +52,6 @@ const answerError = (error, _request, response, _next) => {
 };
 app.use(answerError);
 
-app.listen(Number(process.env.PORT), '127.0.0.1').keepAliveTimeout = 60_000;
+const server = app.listen(Number(process.env.PORT), '127.0.0.1');
+server.keepAliveTimeout = 60_000;
+process.once('SIGTERM', () => server.close(() => process.exit(0)));

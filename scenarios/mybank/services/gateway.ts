@@ -112,3 +112,5 @@ const server = createServer((request, response) => {
 });
 server.keepAliveTimeout = 60_000;
 server.listen(Number(setting('PORT')), '127.0.0.1');
+// As Kubernetes asks it to: no new connections, then the end.
+process.once('SIGTERM', () => server.close(() => process.exit(0)));

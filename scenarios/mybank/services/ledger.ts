@@ -61,3 +61,7 @@ await consumer.subscribe({ topic: 'transfer.created', fromBeginning: true });
 await consumer.run({ eachBatch });
 
 createServer((_request, response) => response.end('ok')).listen(Number(setting('PORT')), '127.0.0.1');
+process.once('SIGTERM', async () => {
+  await consumer.disconnect();
+  process.exit(0);
+});

@@ -99,3 +99,8 @@ app.get<{ Params: { id: string } }>('/transfers/:id', async (request, reply) => 
 });
 
 await app.listen({ port: Number(setting('PORT')), host: '127.0.0.1' });
+process.once('SIGTERM', async () => {
+  await app.close();
+  await producer?.disconnect();
+  process.exit(0);
+});
