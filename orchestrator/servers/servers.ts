@@ -52,7 +52,8 @@ export async function startServers(say: Say, options: { leaveOut?: ServerKind[] 
       return server;
     } catch (error) {
       if (kind === 'mysql') throw error;
-      omissions.push(`${name} is left out: ${(error as Error).message.split('\n')[0]}`);
+      // The reason; what to choose instead was said above it.
+      omissions.push(`${name} is left out: ${(error as Error).message.split(/\. |\n/)[0]}`);
       say(`${name} is left out: ${(error as Error).message}`);
       return undefined;
     }
