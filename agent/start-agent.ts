@@ -5,6 +5,7 @@ import { type AgentCounters, Runtime } from './create-runtime.js';
 import { wrapConnect } from './instrument/egress-guard.js';
 import { installHook } from './instrument/hook.js';
 import { setRequestObserver } from './instrument/http.js';
+import { wrapHttp2Client, wrapHttp2Server } from './instrument/http2.js';
 import { instrumentations } from './instrument/index.js';
 import { wrapFetch } from './instrument/undici.js';
 import { resolveSettings } from './options.js';
@@ -68,7 +69,13 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
       `[shadowline] ${settings.service}: shadow traffic is refused, ordinary traffic is not touched: ${settings.problems.join('; ')}\n`,
     );
   }
-  const restores = [wrapConnect(runtime), wrapFetch(runtime), installHook(instrumentations, runtime)];
+  const restores = [
+    wrapConnect(runtime),
+    wrapHttp2Server(runtime),
+    wrapHttp2Client(runtime),
+    wrapFetch(runtime),
+    installHook(instrumentations, runtime),
+  ];
   const recorder =
     settings.record === undefined ? undefined : new Recorder(settings.record, runtime.service, runtime.instance);
   setRequestObserver(recorder);

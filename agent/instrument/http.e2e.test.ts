@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -179,6 +180,45 @@ describe('the flag through a chain of two services', () => {
     });
     expect(text).toMatch(/^HTTP\/1\.1 403 /);
     expect(text).toContain('"code":"COMMAND_REFUSED"');
+  });
+});
+
+describe('HTTP/2', () => {
+  const bench = new Bench();
+  afterAll(() => bench.close());
+
+  function streamOf(url: string, headers: Record<string, string>): Promise<{ status: number; body: any }> {
+    return new Promise((resolve, reject) => {
+      const session = connectHttp2(url).on('error', reject);
+      const stream = session.request({ ':path': '/', ...headers });
+      let status = 0;
+      let text = '';
+      stream.on('response', (answer) => {
+        status = Number(answer[':status']);
+      });
+      stream.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk;
+      });
+      stream.on('end', () => {
+        session.close();
+        resolve({ status, body: JSON.parse(text) });
+      });
+    });
+  }
+
+  it('refuses streams with a flag, in and out, also on a session that ordinary work opened', async () => {
+    const b = await bench.start('b', { env: { KIND: 'http2' } });
+    const config = bench.config({ egress: { [host(b)]: { action: 'propagate' } } });
+    const a = await bench.start('a', { config, env: { NEXT_URL: b.url } });
+    expect(await streamOf(b.url, {})).toMatchObject({ status: 200, body: { run: null } });
+    expect(await streamOf(b.url, { 'x-shadow': bench.token() })).toMatchObject({
+      status: 403,
+      body: { code: 'COMMAND_REFUSED' },
+    });
+    const out = `${a.url}/call?via=http2&to=${b.url}`;
+    expect((await call(out)).body.next).toEqual({ run: null, url: '/' });
+    expect((await call(out, { headers: { 'x-shadow': bench.token() } })).body.error).toBe('EGRESS_DENIED');
+    expect((await call(out)).body.next).toEqual({ run: null, url: '/' });
   });
 });
 
