@@ -55,7 +55,10 @@ export function verdictOf(evidence: Evidence): Result['verdict'] {
     ...(evidence.refusals.length > 0 || evidence.failure !== undefined ? [] : inconclusive(evidence)),
     ...missed(evidence.thresholds),
   ];
-  const omitted = evidence.omissions.length > 0 ? ` Left out: ${evidence.omissions.join('; ')}.` : '';
+  const omitted =
+    evidence.omissions.length > 0
+      ? ` Left out: ${evidence.omissions.map((one) => one.replace(/\.+$/, '')).join('; ')}.`
+      : '';
   const first = findings[0] ?? { outcome: 'pass' as const, sentence: `Pass: ${evidence.capacitySentence}` };
   const reasons = findings.map((finding) => finding.sentence);
   const limited = evidence.steps.filter((step) => step.generatorLimited).map((step) => step.label);
