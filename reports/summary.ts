@@ -15,7 +15,7 @@ export function renderSummary({ result, notes }: RunView): string {
     '',
     `**${md(verdictSentence(result))}**`,
     '',
-    `Run \`${run.id.replace(/`/g, '')}\`, ${md(wallClock(run.startedAt))}, exit code ${verdict.exitCode}.`,
+    `Run ${md(run.id)}, ${md(wallClock(run.startedAt))}, exit code ${verdict.exitCode}.`,
     '',
     ...list(verdict.reasons.filter((reason) => reason !== verdict.sentence)),
     '## Capacity',

@@ -31,7 +31,8 @@ export function escapeXml(text: string): string {
 /** For a cell or a line of GitHub-flavoured Markdown: nothing in it is markup. */
 export function escapeMarkdown(text: string): string {
   return oneLine(text, 1000)
-    .replace(/[\\`*_{}[\]()#+!|~]/g, (character) => `\\${character}`)
+    .replace(/[\\`*_[\]|~]/g, (character) => `\\${character}`)
+    .replace(/^([#+-]|\d+[.)])/, '\\$1')
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;');

@@ -96,5 +96,6 @@ section{border:0;border-top:1px solid var(--line);border-radius:0;padding:4mm 0 
 h1{font-size:18pt}h2{font-size:13pt;break-after:avoid}h3{break-after:avoid}.verdict .lead{font-size:12pt}.answer{font-size:11pt}
 .tiles{grid-template-columns:repeat(5,1fr);gap:2mm}.tiles>div{padding:2mm}.tiles .figure{font-size:12.5pt}
 .scroll{overflow:visible}table{font-size:7.5pt;table-layout:auto}th,td,td.code{font-size:7.5pt;min-width:0;padding-right:2mm}thead{display:table-header-group}tr,figure,.verdict,.tiles,.facts>div{break-inside:avoid}
-.chart img,.chart svg{min-width:0;max-width:100%}.chart{border:0}figcaption{break-after:avoid}a{color:inherit;text-decoration:none}}
+.meta,.kicker,.hint,.more,.none,caption,.verdict .exit,.facts dt,.tiles dt,.tiles .beside,footer{font-size:8pt}td .hint,td code{font-size:7pt}
+.chart img,.chart svg{min-width:0;max-width:100%}.chart{border:0}.topology{max-height:150mm}figcaption{break-after:avoid}a{color:inherit;text-decoration:none}}
 `;
