@@ -284,7 +284,7 @@ describe('leak check on real servers', () => {
       await stores.mysql[0]!.close();
       const report = await audit.finish([]);
       expect(report.outcome).toBe('incomplete');
-      expect(report.sentence).toMatch(/store main could not be searched/);
+      expect(report.sentence).toMatch(/MySQL store main could not be searched/);
       expect(report.stores.find((one) => one.shadow.endsWith('transfers_shadow'))).toMatchObject({
         rowsFound: null,
         outcome: 'not-counted',

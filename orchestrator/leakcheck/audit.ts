@@ -61,7 +61,7 @@ export class Audit {
       try {
         leaks.push(...(await store.quickScan(this.#o.canary)).map((one) => ({ store: 'mysql' as const, ...one })));
       } catch (error) {
-        this.#o.note(`leak check: store ${store.name} does not answer: ${(error as Error).message}`);
+        this.#o.note(`leak check: MySQL store ${store.name} does not answer: ${(error as Error).message}`);
       }
     }
     return leaks;
@@ -107,7 +107,7 @@ export class Audit {
     };
     let canaryFound: number | null = null;
     for (const store of this.#o.stores.mysql) {
-      const counts = await asked(`store ${store.name}`, () => store.counts());
+      const counts = await asked(`MySQL store ${store.name}`, () => store.counts());
       for (const { real, shadow, derivedBy } of store.tables) {
         const claim = take(issued, 'mysql', shadow);
         const found = counts === undefined ? null : (counts[shadow] ?? 0) - (this.#rowsBefore.get(shadow) ?? 0);
@@ -122,9 +122,9 @@ export class Audit {
           incomparable: undefined,
         });
       }
-      const suspects = counts && (await asked(`store ${store.name}`, () => store.scan(this.#o.canary)));
+      const suspects = counts && (await asked(`MySQL store ${store.name}`, () => store.scan(this.#o.canary)));
       leaks.push(...(suspects ?? []).map((one) => ({ store: 'mysql' as const, ...one })));
-      const seen = counts && (await asked(`store ${store.name}`, () => store.canaryInShadow(this.#o.canary)));
+      const seen = counts && (await asked(`MySQL store ${store.name}`, () => store.canaryInShadow(this.#o.canary)));
       if (seen !== undefined) canaryFound = (canaryFound ?? 0) + seen;
     }
     for (const topic of this.#topics()) reckonings.push(await this.#topicReckoning(topic, issued, leaks, gaps));

@@ -162,6 +162,12 @@ async function probeRoutes(options: PreflightOptions, coverage: Coverage, report
   // What agents refused while they worked on the probes comes with their next metrics.
   await sleep(1_500);
   judge(options, answers, report, heard(), topics());
+  // A probe that leaked is one row in a real table; a load that leaks is thousands.
+  for (const leak of await options.audit.quick()) {
+    report.problems.push(
+      `a probe leaked: ${leak.count} rows (${leak.kind}) in the real ${leak.store} ${leak.target}. Some write on its way is not redirected: find it before any load.`,
+    );
+  }
 }
 
 /**

@@ -12,7 +12,7 @@ import type { RunFolder } from './folder.js';
 const SIGHT_MS = 2_500;
 /** A service that was silent for longer while the load runs is lost. */
 export const LOST_AFTER_MS = 3_000;
-const QUICK_CHECK_MS = 5_000;
+const QUICK_CHECK_MS = 3_000;
 
 export interface LiveOptions {
   scenario: Scenario;
