@@ -303,3 +303,17 @@ export class Runtime implements AgentRuntime {
     this.telemetry.event('shadowline.state', `${this.service}: ${from} → ${to}: ${reason}`, { from, to, reason });
   }
 }
+
+/** A runtime by itself, without any library wrapped: for the tests of an instrumentation. `startAgent` is what a service wants. */
+export function createRuntime(options: Partial<Settings> & { service: string }): Runtime {
+  return new Runtime({
+    config: undefined,
+    problems: [],
+    telemetry: undefined,
+    killFile: undefined,
+    adminPort: undefined,
+    killSignal: undefined,
+    record: undefined,
+    ...options,
+  });
+}

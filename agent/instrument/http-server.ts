@@ -34,6 +34,8 @@ interface Entry {
   context: ShadowScope | undefined;
 }
 
+type Response = ServerResponse & { [kEntry]?: Entry };
+
 /** Events that carry a request and a response, as `request` does. */
 const REQUEST_EVENTS = new Set<string | symbol>(['request', 'checkContinue', 'checkExpectation']);
 
@@ -49,42 +51,46 @@ export function wrapServer(
   const original = prototype.emit as Emit;
   const names = carrierNames(runtime.config);
   const isAllowed = allowedCallers(runtime.config);
+  const ack = acknowledgement(runtime.service, runtime.configVersion);
 
   function emit(this: Server, event: string | symbol, ...args: any[]): boolean {
-    if (event === 'request' || REQUEST_EVENTS.has(event)) {
-      const request: IncomingMessage = args[0];
-      const flag = readFlag(request.rawHeaders, names);
-      if (flag === undefined) return ordinary(this, event, args);
-      return flagged(this, event, args, flag);
-    }
+    if (REQUEST_EVENTS.has(event)) return entered(this, event, args[0], args[1]);
     if (event === 'upgrade' || event === 'connect') return switched(this, event, args);
     return original.call(this, event, ...args);
   }
 
-  function ordinary(server: Server, event: string | symbol, args: any[]): boolean {
-    const recorder = observer();
-    const response: ServerResponse & { [kEntry]?: Entry } = args[1];
-    if (recorder !== undefined && response[kEntry] === undefined && !isOwnServer(server)) {
-      recorder.observe(args[0], response);
-    }
-    if (!contextsActive() || response[kEntry] !== undefined) return original.call(server, event, ...args);
-    const request: IncomingMessage = args[0];
-    measure(request, response, undefined);
-    request.emit = emitReal;
-    return applyIn(REAL, original, server as any, [event, ...args]);
+  function entered(server: Server, event: string | symbol, request: IncomingMessage, response: Response): boolean {
+    const flag = readFlag(request.rawHeaders, names);
+    if (flag !== undefined) return flagged(server, event, request, response, flag);
+    // The way of nearly every request of a service's life.
+    if (!contextsActive() && observer() === undefined) return original.call(server, event, request, response);
+    return ordinary(server, event, request, response);
   }
 
-  function flagged(server: Server, event: string | symbol, args: any[], flag: CarriedFlag): boolean {
-    const request: IncomingMessage = args[0];
-    const response: ServerResponse & { [kEntry]?: Entry } = args[1];
+  function ordinary(server: Server, event: string | symbol, request: IncomingMessage, response: Response): boolean {
+    const isSeen = response[kEntry] !== undefined || isOwnServer(server);
+    if (!isSeen) observer()?.observe(request, response);
+    if (isSeen || !contextsActive()) return original.call(server, event, request, response);
+    measure(request, response, undefined);
+    request.emit = emitReal;
+    return applyIn(REAL, original, server as any, [event, request, response]);
+  }
+
+  function flagged(
+    server: Server,
+    event: string | symbol,
+    request: IncomingMessage,
+    response: Response,
+    flag: CarriedFlag,
+  ): boolean {
     // A server may hand a request on to another one: it was dealt with at the first.
-    if (response[kEntry] !== undefined || isOwnServer(server)) return original.call(server, event, ...args);
+    if (response[kEntry] !== undefined || isOwnServer(server)) return original.call(server, event, request, response);
     const admitted = enter(request, flag);
     if (admitted === undefined) {
       strip(request);
-      return ordinary(server, event, args);
+      return ordinary(server, event, request, response);
     }
-    response.setHeader(ACK_HEADER, acknowledgement(runtime.service, runtime.configVersion));
+    response.setHeader(ACK_HEADER, ack);
     if (!admitted.ok) {
       refuse(request, response, admitted.error, admitted.status);
       return true;
@@ -93,7 +99,7 @@ export function wrapServer(
     measure(request, response, context);
     bindEmit(request, context);
     bindEmit(response, context);
-    return applyIn(context, original, server as any, [event, ...args]);
+    return applyIn(context, original, server as any, [event, request, response]);
   }
 
   /** undefined: the flag is nobody's and the caller may not send one; it is taken out and the request is ordinary. */
@@ -145,16 +151,12 @@ export function wrapServer(
     const body = problem(error, 403);
     socket.on('error', () => socket.destroy());
     socket.end(
-      `HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/problem+json\r\n${ACK_HEADER}: ${acknowledgement(runtime.service, runtime.configVersion)}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      `HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/problem+json\r\n${ACK_HEADER}: ${ack}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
     return true;
   }
 
-  function measure(
-    request: IncomingMessage,
-    response: ServerResponse & { [kEntry]?: Entry },
-    context: ShadowScope | undefined,
-  ): void {
+  function measure(request: IncomingMessage, response: Response, context: ShadowScope | undefined): void {
     response[kEntry] = { runtime, request, startedMs: performance.now(), context };
     response.on('close', onClose);
   }
@@ -167,7 +169,7 @@ export function wrapServer(
 }
 
 /** One function for all requests: a closure for each would cost more than what it does. */
-function onClose(this: ServerResponse & { [kEntry]?: Entry }): void {
+function onClose(this: Response): void {
   const { runtime, request, startedMs, context } = this[kEntry]!;
   const route = routeOf(request.method ?? '', request.url ?? '');
   const durationUs = (performance.now() - startedMs) * 1000;
