@@ -1,15 +1,13 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 
 export interface DuckOptions {
-  /** Database file; in memory when absent. */
-  file?: string;
   memoryLimitMb: number;
   threads: number;
   /** Where to spill. Empty: nowhere, for queries that only stream. */
   tempDir?: string;
 }
 
-/** One DuckDB instance with bounded memory that loads nothing from the network. */
+/** One DuckDB instance with bounded memory (what is over goes to `tempDir`) that loads nothing from the network. */
 export class Duck {
   readonly #instance: DuckDBInstance;
   readonly #connections = new Set<DuckDBConnection>();
@@ -18,8 +16,8 @@ export class Duck {
     this.#instance = instance;
   }
 
-  static async open({ file = ':memory:', memoryLimitMb, threads, tempDir = '' }: DuckOptions): Promise<Duck> {
-    const instance = await DuckDBInstance.create(file, {
+  static async open({ memoryLimitMb, threads, tempDir = '' }: DuckOptions): Promise<Duck> {
+    const instance = await DuckDBInstance.create(':memory:', {
       memory_limit: `${memoryLimitMb}MB`,
       threads: String(threads),
       temp_directory: tempDir,

@@ -92,7 +92,6 @@ async function fill(work: string, options: MakeRecordingOptions): Promise<MadeRe
   await mkdir(tempDir);
   await mkdir(recordingDir);
   const duck = await Duck.open({
-    file: join(work, 'staging.duckdb'),
     memoryLimitMb: options.memoryLimitMb ?? 512,
     threads: options.threads ?? 1,
     tempDir,

@@ -9,6 +9,8 @@ import { compareRecords } from './order.js';
 import type { RecordedRequest, Recording, RecordingManifest } from './recording.js';
 
 const BATCH = 1024;
+/** Rows of one shard that are objects at a time: a fraction of DuckDB's chunks, which are smaller in memory than their objects. */
+const SLICE = 256;
 /** For decompressed pages of the shards that are being read; what is read on is not kept. */
 const MEMORY_LIMIT_MB = 512;
 const REMEDY = 'make the recording again, or copy it again: the folder is not as it was written';
@@ -116,7 +118,7 @@ class ParquetRecording implements Recording {
   }
 }
 
-/** The records of one file, a DuckDB chunk (at most 2,048) at a time; checks their order and, at the end, their number. */
+/** The records of one file, a slice at a time; checks their order and, at the end, their number. */
 class ShardStream implements SortedSource<RecordedRequest> {
   readonly #duck: Duck;
   readonly #file: string;
@@ -124,6 +126,8 @@ class ShardStream implements SortedSource<RecordedRequest> {
   readonly #expected: number | undefined;
   #connection: DuckDBConnection | undefined;
   #result: DuckDBResult | undefined;
+  #chunk: DuckDBDataChunk | undefined;
+  #taken = 0;
   #last: RecordedRequest | undefined;
   #seen = 0;
 
@@ -162,6 +166,7 @@ class ShardStream implements SortedSource<RecordedRequest> {
     if (this.#connection !== undefined) this.#duck.disconnect(this.#connection);
     this.#connection = undefined;
     this.#result = undefined;
+    this.#chunk = undefined;
   }
 
   async #fetch(): Promise<RecordedRequest[] | undefined> {
@@ -172,8 +177,16 @@ class ShardStream implements SortedSource<RecordedRequest> {
           `SELECT ${COLUMNS.join(', ')} FROM read_parquet(${quoted(this.#file)}, hive_partitioning = false)`,
         );
       }
-      const chunk = await this.#result.fetchChunk();
-      return chunk === null || chunk.rowCount === 0 ? undefined : recordsOf(chunk, this.#fromUs);
+      if (this.#chunk === undefined) {
+        this.#chunk = (await this.#result.fetchChunk()) ?? undefined;
+        this.#taken = 0;
+      }
+      if (this.#chunk === undefined || this.#chunk.rowCount === 0) return undefined;
+      const to = Math.min(this.#taken + SLICE, this.#chunk.rowCount);
+      const records = recordsOf(this.#chunk, this.#taken, to, this.#fromUs);
+      this.#taken = to;
+      if (to === this.#chunk.rowCount) this.#chunk = undefined;
+      return records;
     } catch (cause) {
       const damage = `${this.#file} cannot be read after record ${this.#seen}: ${(cause as Error).message}`;
       throw new RecordingError('RECORDING_FILE_DAMAGED', damage, REMEDY, { cause });
@@ -181,8 +194,11 @@ class ShardStream implements SortedSource<RecordedRequest> {
   }
 }
 
-function recordsOf(chunk: DuckDBDataChunk, fromUs: number): RecordedRequest[] {
-  const columns = COLUMNS.map((_, i) => chunk.getColumnValues(i)) as unknown as [
+function recordsOf(chunk: DuckDBDataChunk, from: number, to: number, fromUs: number): RecordedRequest[] {
+  const columns = COLUMNS.map((_, i) => {
+    const vector = chunk.getColumnVector(i);
+    return Array.from({ length: to - from }, (_, row) => vector.getItem(from + row));
+  }) as unknown as [
     bigint[],
     string[],
     bigint[],
@@ -196,7 +212,7 @@ function recordsOf(chunk: DuckDBDataChunk, fromUs: number): RecordedRequest[] {
     (string | null)[],
   ];
   const [tUs, session, seq, method, url, headers, body, status, latencyUs, responseHeaders, responseBody] = columns;
-  const records = new Array<RecordedRequest>(chunk.rowCount);
+  const records = new Array<RecordedRequest>(to - from);
   for (let i = 0; i < records.length; i++) {
     const bytes = body[i]?.bytes;
     const answerHeaders = responseHeaders[i];
