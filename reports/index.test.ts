@@ -47,7 +47,7 @@ describe('reports of a run', () => {
       expect(figure).toMatch(/^<figcaption>[^<]{20,}/);
       expect(figure).toMatch(/role="img"/);
     }
-    expect(html.match(/<picture>/g)!.length).toBeGreaterThanOrEqual(6);
+    expect(html.match(/class="on-light"/g)!.length).toBeGreaterThanOrEqual(6);
   });
 
   it('is the same for the same run', async () => {

@@ -158,7 +158,7 @@ describe('report.html in a browser', () => {
     const { page } = await open('whole', { colorScheme: 'dark' });
     const corner = () =>
       page.evaluate(async () => {
-        const images = [...document.querySelectorAll('img')];
+        const images = [...document.querySelectorAll('img')].filter((image: any) => image.offsetParent !== null);
         return Promise.all(
           images.map(async (image: any) => {
             await image.decode();

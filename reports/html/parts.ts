@@ -34,7 +34,7 @@ export function table({ caption, columns, rows, empty, maxRows = 200, hideCaptio
   const more = rows.length - shown.length;
   return html`<div class="scroll" role="region" tabindex="0" aria-label="${caption}"><table><caption${
     hideCaption ? html` class="hidden"` : null
-  }>${caption}</caption><thead><tr>${columns.map(
+  }><span>${caption}</span></caption><thead><tr>${columns.map(
     ({ head, kind }) => html`<th scope="col"${kind === 'num' ? html` class="num"` : null}>${head}</th>`,
   )}</tr></thead><tbody>${shown.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody></table></div>${
     more > 0 ? html`<p class="more">${count(more)} more in result.json.</p>` : null
@@ -49,9 +49,15 @@ export interface Figure {
   data: Table;
 }
 
+/**
+ * Both themes are in the page and the style sheet shows one: a `<picture>` would change its source too late for a page that is
+ * printed out of a dark browser.
+ */
 export function figure({ picture, alt, caption, data }: Figure): Html {
   const { width, height } = picture;
-  return html`<figure><figcaption>${caption}</figcaption><div class="scroll chart" role="region" tabindex="0" aria-label="${alt}"><picture><source media="screen and (prefers-color-scheme: dark)" srcset="${picture.dark}"><img role="img" alt="${`${alt}. ${caption}`}" src="${picture.light}" width="${width}" height="${height}"></picture></div><details><summary>Data of this chart</summary>${table({ ...data, hideCaption: true })}</details></figure>`;
+  const image = (theme: 'light' | 'dark') =>
+    html`<img class="${`on-${theme}`}" role="img" alt="${`${alt}. ${caption}`}" src="${picture[theme]}" width="${width}" height="${height}">`;
+  return html`<figure><figcaption>${caption}</figcaption><div class="scroll chart" role="region" tabindex="0" aria-label="${alt}">${image('light')}${image('dark')}</div><details><summary>Data of this chart</summary>${table({ ...data, hideCaption: true })}</details></figure>`;
 }
 
 export function section(id: string, title: string, ...content: HtmlValue[]): Html {

@@ -53,7 +53,8 @@ nav.toc{position:sticky;top:1.5rem;align-self:start}nav.toc ol{display:block}}
 .answer{font-size:1.125rem;line-height:1.5}
 .scroll{overflow-x:auto;margin:0 0 1rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem;line-height:1.4}
-caption{text-align:left;font-weight:600;padding:0 0 .5rem;font-size:.875rem}
+caption{break-after:avoid;text-align:left;font-weight:600;padding:0 0 .5rem;font-size:.875rem}
+caption span{position:sticky;left:0;display:inline-block;max-width:min(70ch,calc(100vw - 4.5rem))}
 caption.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line)}
 th:last-child,td:last-child{padding-right:.25rem}
@@ -72,6 +73,8 @@ figure{margin:1.5rem 0 0}
 figcaption{font-weight:550;margin:0 0 .5rem;max-width:72ch}
 .chart{margin:0 0 .35rem;border:1px solid var(--line);border-radius:6px}
 .chart img{display:block;width:100%;min-width:40rem;height:auto}
+.chart img.on-dark{display:none}
+@media screen and (prefers-color-scheme:dark){.chart img.on-dark{display:block}.chart img.on-light{display:none}}
 .chart svg{display:block;width:auto;max-width:100%;height:auto;margin:0 auto}
 details{font-size:.875rem}
 summary{cursor:pointer;color:var(--muted);padding:.25rem 0;width:max-content;max-width:100%}
@@ -95,7 +98,7 @@ nav.toc,.skip,details{display:none}.columns{display:block}
 section{border:0;border-top:1px solid var(--line);border-radius:0;padding:4mm 0 0;margin:0 0 5mm}
 h1{font-size:18pt}h2{font-size:13pt;break-after:avoid}h3{break-after:avoid}.verdict .lead{font-size:12pt}.answer{font-size:11pt}
 .tiles{grid-template-columns:repeat(5,1fr);gap:2mm}.tiles>div{padding:2mm}.tiles .figure{font-size:12.5pt}
-.scroll{overflow:visible}table{font-size:7.5pt;table-layout:auto}th,td,td.code{font-size:7.5pt;min-width:0;padding-right:2mm}thead{display:table-header-group}tr,figure,.verdict,.tiles,.facts>div{break-inside:avoid}
+.scroll{overflow:visible}table{font-size:7.5pt;table-layout:auto}th,td,td.code{font-size:7.5pt;min-width:0;padding-right:2mm}thead{display:table-header-group}tr,figure,.scroll,.verdict,.tiles,.facts>div{break-inside:avoid}
 .meta,.kicker,.hint,.more,.none,caption,.verdict .exit,.facts dt,.tiles dt,.tiles .beside,footer{font-size:8pt}td .hint,td code{font-size:7pt}
 .chart img,.chart svg{min-width:0;max-width:100%}.chart{border:0}.topology{max-height:150mm}figcaption{break-after:avoid}a{color:inherit;text-decoration:none}}
 `;
