@@ -67,21 +67,21 @@ export async function preflight(options: PreflightOptions): Promise<PreflightRep
     harmlessPath: '/',
   };
   say('recording, agents and stores');
-  const [coverage, absent, mysql, kafka] = await Promise.all([
+  const expected = {
+    services: scenario.services,
+    configVersion: configVersionOf(agentConfigOf(scenario)),
+    telemetryUrl: `http://${scenario.telemetry.listen}`,
+    ttlMs: scenario.shadow.flag.ttlMs,
+  };
+  const waiting = { timeoutMs: PRESENCE_MS, signal: options.signal, sleep, now: Date.now };
+  const [coverage, absentAtFirst, mysql, kafka] = await Promise.all([
     readCoverage(scenario, report),
-    awaitPresence(
-      telemetry.fleet,
-      {
-        services: scenario.services,
-        configVersion: configVersionOf(agentConfigOf(scenario)),
-        telemetryUrl: `http://${scenario.telemetry.listen}`,
-        ttlMs: scenario.shadow.flag.ttlMs,
-      },
-      { timeoutMs: PRESENCE_MS, signal: options.signal, sleep, now: Date.now },
-    ),
+    awaitPresence(telemetry.fleet, expected, waiting),
     mysqlProblems(options.stores.mysql),
     kafkaProblems(options.stores.kafka, scenario.shadow.kafka, options.signal),
   ]);
+  // A consumer whose shadow topic was missing has said so, and takes it back when the topic is there.
+  const absent = kafka.created ? await awaitPresence(telemetry.fleet, expected, waiting) : absentAtFirst;
   report.problems.push(...absent, ...mysql.problems, ...kafka.problems);
   report.notes.push(...mysql.notes, ...kafka.notes);
   if (report.problems.length > 0 || coverage === undefined || options.signal?.aborted) return report;

@@ -7,7 +7,14 @@ export interface Findings {
   notes: string[];
 }
 
-const TWIN_GROUP_MS = 10_000;
+export interface KafkaFindings extends Findings {
+  /** Shadow topics were made: consumers that could not find them try again only now. */
+  created: boolean;
+}
+
+const TWIN_GROUP_MS = 12_000;
+/** Agents try again after up to 30 s; then the group has to form. */
+const TWIN_GROUP_OF_NEW_TOPIC_MS = 45_000;
 
 export async function mysqlProblems(stores: readonly MysqlStore[]): Promise<Findings> {
   const all: Findings = { problems: [], notes: [] };
@@ -30,8 +37,8 @@ export async function kafkaProblems(
   kafka: KafkaStore | undefined,
   scenario: Scenario['shadow']['kafka'],
   signal: AbortSignal | undefined,
-): Promise<Findings> {
-  const found: Findings = { problems: [], notes: [] };
+): Promise<KafkaFindings> {
+  const found: KafkaFindings = { problems: [], notes: [], created: false };
   if (kafka === undefined || scenario === undefined) return found;
   try {
     const existing = new Set(await kafka.topics());
@@ -44,6 +51,7 @@ export async function kafkaProblems(
       const partitions = await kafka.partitions(topic);
       if (!existing.has(shadow)) {
         await kafka.createTopic(shadow, partitions);
+        found.created = true;
         found.notes.push(`topic ${shadow} was created with ${partitions} partitions`);
       } else if ((await kafka.partitions(shadow)) !== partitions) {
         found.notes.push(
@@ -63,10 +71,10 @@ async function twinGroups(
   kafka: KafkaStore,
   scenario: NonNullable<Scenario['shadow']['kafka']>,
   signal: AbortSignal | undefined,
-  found: Findings,
+  found: KafkaFindings,
 ): Promise<void> {
   const shadowOf = (topic: string) => `${topic}${scenario.suffix}`;
-  const untilMs = Date.now() + TWIN_GROUP_MS;
+  const untilMs = Date.now() + (found.created ? TWIN_GROUP_OF_NEW_TOPIC_MS : TWIN_GROUP_MS);
   for (;;) {
     const groups = await kafka.groupsOn([...scenario.topics, ...scenario.topics.map(shadowOf)]);
     const onReal = groups.filter((group) => group.topics.some((topic) => scenario.topics.includes(topic)));
