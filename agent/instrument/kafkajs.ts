@@ -1,7 +1,7 @@
 import { currentShadow } from '../context.js';
-import { issueMode, refusalOf, wrapMethod } from '../redirect/issue.js';
+import { issueMode, outside, refusalOf, wrapMethod } from '../redirect/issue.js';
 import { wrapConsumer } from '../redirect/kafka-consumer.js';
-import { outside, wrapProducer } from '../redirect/kafka-producer.js';
+import { wrapProducer } from '../redirect/kafka-producer.js';
 import { KafkaTopics } from '../redirect/kafka-topics.js';
 import type { AgentRuntime, Instrumentation } from '../runtime.js';
 

@@ -1,4 +1,4 @@
-import { currentContext, type ShadowContext } from '../context.js';
+import { currentContext, runWith, type ShadowContext } from '../context.js';
 import type { ShadowRefusedError } from '../errors.js';
 import type { AgentRuntime } from '../runtime.js';
 
@@ -29,6 +29,14 @@ export function refusalOf(runtime: AgentRuntime, error: unknown): ShadowRefusedE
     'AGENT_NOT_READY',
     `the agent failed: ${error instanceof Error ? error.message : String(error)}`,
   );
+}
+
+/**
+ * Runs a driver outside of any shadow context, for connections that serve both modes: what it keeps (sockets, timers) must not belong to the
+ * request that happened to come first.
+ */
+export function outside<T>(fn: () => T): T {
+  return currentContext()?.mode === 'shadow' ? runWith(undefined, fn) : fn();
 }
 
 const WRAPPED = Symbol.for('shadowline.agent.wrapped');

@@ -1,7 +1,7 @@
 import { currentShadow, runWith } from '../context.js';
 import type { AgentRuntime } from '../runtime.js';
+import { outside } from './issue.js';
 import { wrapHandlers } from './kafka-handlers.js';
-import { outside } from './kafka-producer.js';
 import type { KafkaTopics } from './kafka-topics.js';
 
 const FIRST_RETRY_MS = 1_000;

@@ -1,6 +1,6 @@
-import { currentContext, currentShadow, runWith, type ShadowContext } from '../context.js';
+import { currentContext, type ShadowContext } from '../context.js';
 import type { AgentRuntime } from '../runtime.js';
-import { elapsedUs, issueMode, refusalOf } from './issue.js';
+import { elapsedUs, issueMode, outside, refusalOf } from './issue.js';
 import { flaggedHeaders, type KafkaTopics, readMessageFlag } from './kafka-topics.js';
 
 interface TopicMessages {
@@ -41,11 +41,6 @@ export function wrapProducer(runtime: AgentRuntime, topics: KafkaTopics, produce
     return wrapTransaction(runtime, topics, await outside(() => one.transaction()), true);
   };
   return producer;
-}
-
-/** Runs the driver outside of any shadow context: what it keeps (sockets, timers) serves both modes. */
-export function outside<T>(fn: () => T): T {
-  return currentShadow() === undefined ? fn() : runWith(undefined, fn);
 }
 
 interface Mode {
