@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { parseAgentConfig } from './config.js';
 import { contextsActive, currentContext, REAL, runWith } from './context.js';
 import { createRuntime, type Runtime } from './create-runtime.js';
@@ -38,6 +38,7 @@ function codeOf(work: () => unknown): string {
 }
 
 afterEach(async () => {
+  jest.restoreAllMocks();
   for (const runtime of started.splice(0)) {
     runtime.counters.open = 0;
     await runtime.stop();
@@ -84,6 +85,10 @@ describe('runtime', () => {
   ])('work without a context: %s', (unknown, suspects, code) => {
     const runtime = make({ unknown });
     admitted(runtime);
+    // A request that was under way when the agent armed.
+    expect(codeOf(() => runtime.modeOf('insert'))).toBe('none');
+    expect(runtime.counters.suspects).toEqual({});
+    jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_000);
     expect(codeOf(() => runtime.modeOf('insert'))).toBe(code);
     expect(runtime.counters.suspects.UNKNOWN_WRITE ?? 0).toBe(suspects);
     expect(runtime.state()).toBe('armed');

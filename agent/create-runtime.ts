@@ -19,6 +19,8 @@ import { GRACE_MS, ShadowScope } from './scope.js';
 import { Telemetry } from './telemetry/telemetry.js';
 
 const TICK_MS = 1_000;
+/** Requests that were under way when the agent armed have no context: for so long that says nothing. */
+const SETTLE_MS = 2_000;
 /** What the agent stands in for when there is no valid configuration: it knows no key, so nothing is ever admitted. */
 const NO_CONFIG: AgentConfig = {
   version: 1,
@@ -73,6 +75,7 @@ export class Runtime implements AgentRuntime {
   readonly #killFile: string | undefined;
   readonly #onDisarm: (() => void)[] = [];
   readonly #onArm: (() => void)[] = [];
+  #armedAtMs = 0;
   #armedUntilMs = 0;
   #killed: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -184,7 +187,7 @@ export class Runtime implements AgentRuntime {
     if (!contextsActive()) return undefined;
     const context = currentContext();
     if (context === undefined) {
-      if (this.config.unknown === 'allow') return undefined;
+      if (this.config.unknown === 'allow' || Date.now() - this.#armedAtMs < SETTLE_MS) return undefined;
       this.suspect('UNKNOWN_WRITE', operation);
       if (this.config.unknown === 'block') throw this.refuse('MODE_MISMATCH', `${operation} has no context`);
       return undefined;
@@ -248,11 +251,10 @@ export class Runtime implements AgentRuntime {
     return true;
   }
 
-  /** Where something flagged is still open, contexts stay on and the agent killed: it must not finish as ordinary work. */
+  /** From now on everything flagged is refused, what is in flight included. */
   async stop(): Promise<void> {
-    if (this.counters.open > 0) {
-      this.kill('the agent was stopped');
-    } else {
+    this.kill('the agent was stopped');
+    if (this.counters.open === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
       deactivateContexts();
@@ -271,6 +273,7 @@ export class Runtime implements AgentRuntime {
     }
     for (const listener of this.#onArm) listener();
     activateContexts();
+    this.#armedAtMs = Date.now();
     this.#timer = runWith(REAL, () => setInterval(() => this.#tick(), TICK_MS));
     this.#timer.unref();
     this.#changed('idle', reason);

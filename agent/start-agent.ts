@@ -37,7 +37,10 @@ export interface Agent {
   rearm(): boolean;
   /** Arms without a flag: ordinary requests are measured from now on, for 60 s unless said otherwise. */
   arm(forMs?: number): void;
-  /** Sends the last telemetry and takes the wraps off. */
+  /**
+   * Sends the last telemetry and ends. The wraps stay and refuse everything flagged: without them a flagged request would be taken for an
+   * ordinary one.
+   */
   stop(): Promise<void>;
 }
 
@@ -69,13 +72,11 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
       `[shadowline] ${settings.service}: shadow traffic is refused, ordinary traffic is not touched: ${settings.problems.join('; ')}\n`,
     );
   }
-  const restores = [
-    wrapConnect(runtime),
-    wrapHttp2Server(runtime),
-    wrapHttp2Client(runtime),
-    wrapFetch(runtime),
-    installHook(instrumentations, runtime),
-  ];
+  wrapConnect(runtime);
+  wrapHttp2Server(runtime);
+  wrapHttp2Client(runtime);
+  wrapFetch(runtime);
+  installHook(instrumentations, runtime);
   const recorder =
     settings.record === undefined ? undefined : new Recorder(settings.record, runtime.service, runtime.instance);
   setRequestObserver(recorder);
@@ -90,7 +91,8 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
   const onSignal = () => runtime.kill(`signal ${settings.killSignal}`);
   if (settings.killSignal !== undefined) process.on(settings.killSignal, onSignal);
   let stopping: Promise<void> | undefined;
-  const onBeforeExit = () => void agent.stop();
+  // The process may go on after it: somebody else's listener may have found more to do.
+  const onBeforeExit = () => void Promise.all([recorder?.close(), runtime.telemetry.stop()]);
   process.once('beforeExit', onBeforeExit);
 
   function status(): AgentStatus {
@@ -114,12 +116,7 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
     admin?.close();
     setRequestObserver(undefined);
     await recorder?.close();
-    const isQuiet = runtime.counters.open === 0;
     await runtime.stop();
-    // With something flagged in flight the wraps stay: without them it would finish as ordinary work.
-    if (!isQuiet) return;
-    for (const restore of restores.reverse()) restore();
-    holder[KEY] = undefined;
   }
 
   const agent: Agent = {

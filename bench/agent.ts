@@ -127,14 +127,15 @@ async function compare(seconds: number, rounds: number): Promise<void> {
       services.set(variant, await start('service', { isHop, backend: backend.url, ...agent }));
     }
     const samples = new Map<Variant, Sample[]>(VARIANTS.map((variant) => [variant, []]));
-    for (let round = -1; round < rounds; round++) {
+    // The first two rounds warm up: arming makes V8 compile much anew.
+    for (let round = -2; round < rounds; round++) {
       // Another order each time: what follows a busy moment must not always be the same.
       const order = VARIANTS.map((_, i) => VARIANTS[(i + Math.max(round, 0)) % VARIANTS.length]!);
       for (const variant of order) {
         const one = services.get(variant)!;
         const flag = variant === 'flagged' ? token : undefined;
-        if (round < 0 && variant === 'armed') await fetch(one.url, { headers: { 'x-shadow': token } });
-        const sample = await measure(one, round < 0 ? 1 : seconds, flag);
+        if (round === -2 && variant === 'armed') await fetch(one.url, { headers: { 'x-shadow': token } });
+        const sample = await measure(one, seconds, flag);
         if (round >= 0) samples.get(variant)!.push(sample);
       }
     }
