@@ -83,7 +83,7 @@ async function build(servers: Servers, dir: string, say: Say): Promise<Chain> {
   const shadowPassword = randomBytes(9).toString('base64url');
   say(`database ${database}: schema and ${CUSTOMERS} customers`);
   await makeDatabase(admin, database, appPassword);
-  if (servers.kafka !== undefined) await makeTopic(servers.kafka.url);
+  if (servers.kafka !== undefined) await makeTopics(servers.kafka.url);
 
   const names: ServiceName[] = ['gateway', 'account', 'payment'];
   if (servers.kafka !== undefined) names.push('ledger');
@@ -214,12 +214,16 @@ async function makeDatabase(root: mysql.Connection, database: string, appPasswor
     INSERT INTO accounts (id, customer_id, branch_id, balance_cents) SELECT seq, seq, 1 + seq % 5, 10000000 FROM seq_1_to_${CUSTOMERS};`);
 }
 
-async function makeTopic(broker: string): Promise<void> {
+/** The preflight would make a missing shadow topic too; consumers that are up already then need a moment to find it. */
+async function makeTopics(broker: string): Promise<void> {
   const kafka = new Kafka({ clientId: 'mybank', brokers: [broker], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
   try {
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: TOPIC, numPartitions: 2 }] });
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: [TOPIC, SHADOW_TOPIC].map((topic) => ({ topic, numPartitions: 2 })),
+    });
   } finally {
     await admin.disconnect();
   }
