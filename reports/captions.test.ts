@@ -30,9 +30,9 @@ describe('captions state what the data says', () => {
   });
 
   it('in flight: whether requests piled up', () => {
-    expect(inFlightCaption(series, steps)).toMatch(/piled up/);
+    expect(inFlightCaption(series, steps)).toMatch(/peaked at 5\d in second 59 .* 1\d\.\d times the median/);
     const flat = series.map((point) => ({ ...point, inFlight: 5 }));
-    expect(inFlightCaption(flat, steps)).toMatch(/no lasting pile-up/);
+    expect(inFlightCaption(flat, steps)).toMatch(/nothing piled up/);
   });
 
   it('lateness: the generator’s part', () => {
@@ -59,12 +59,13 @@ describe('captions state what the data says', () => {
   });
 
   it('capacity: where the limit lies', () => {
-    expect(capacityCaption(steps)).toBe(
+    expect(capacityCaption(steps, 300_000)).toBe(
       'Within the SLO up to 120/s with p99 61.0 ms; missed at 200/s with p99 412 ms.',
     );
-    expect(capacityCaption(steps.slice(0, 4))).toMatch(/the limit lies higher/);
-    expect(capacityCaption(steps.slice(4))).toMatch(/the limit lies lower/);
-    expect(capacityCaption([])).toMatch(/No step counts/);
+    expect(capacityCaption(steps.slice(0, 4), 300_000)).toMatch(/the limit lies higher/);
+    expect(capacityCaption(steps.slice(4), 300_000)).toMatch(/the limit lies lower/);
+    expect(capacityCaption(steps, 900_000)).toMatch(/another threshold was missed/);
+    expect(capacityCaption([], null)).toMatch(/No step counts/);
   });
 
   it('does without any second', () => {

@@ -1,5 +1,5 @@
 import type { Result, SeriesPoint, Step } from '../orchestrator/result/schema.js';
-import { change, count, duration, plural, rate, share } from './format.js';
+import { change, count, digits, duration, plural, rate, share } from './format.js';
 import { oneLine } from './text.js';
 
 /** What a chart shows, as a sentence computed from its data. Pure. */
@@ -40,8 +40,11 @@ export function inFlightCaption(series: readonly SeriesPoint[], steps: readonly 
   if (peak === undefined) return 'No second of load was written, so there is no curve.';
   const sorted = load.map((point) => point.inFlight).sort((a, b) => a - b);
   const median = sorted[Math.floor(sorted.length / 2)]!;
-  const shape = median > 0 && peak.inFlight > 4 * median ? 'requests piled up' : 'no lasting pile-up';
-  return `In flight peaked at ${count(peak.inFlight)} in ${at(peak)}${stepName(steps, peak.stepIndex)}, against a median of ${count(median)}: ${shape}.`;
+  const where = `In flight peaked at ${count(peak.inFlight)} in ${at(peak)}${stepName(steps, peak.stepIndex)}`;
+  const ratio = peak.inFlight / Math.max(1, median);
+  return ratio > 4
+    ? `${where}, ${digits(ratio)} times the median of ${count(median)}.`
+    : `${where}, near the median of ${count(median)}: nothing piled up.`;
 }
 
 export function latencyCaption(series: readonly SeriesPoint[], steps: readonly Step[], limitUs: number | null): string {
@@ -101,7 +104,7 @@ export function realUsersCaption(series: readonly SeriesPoint[], { baseline, dur
   return 'No real user was seen, so nothing can be said about them.';
 }
 
-export function capacityCaption(steps: readonly Step[]): string {
+export function capacityCaption(steps: readonly Step[], limitUs: number | null): string {
   const counted = steps.filter((step) => step.withinSlo !== null);
   const within = highest(
     counted.filter((step) => step.withinSlo),

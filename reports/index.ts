@@ -7,9 +7,8 @@ import { loadRun } from './run-folder.js';
 import { renderSummary } from './summary.js';
 import { explain, writeWhole } from './write.js';
 
-export { ReportError, type ReportErrorCode } from './errors.js';
-export { loadRun, type RunView } from './run-folder.js';
-export { renderTerminal, type TerminalOptions } from './terminal.js';
+export { ReportError } from './errors.js';
+export { renderTerminal } from './terminal.js';
 
 export interface ReportOptions {
   /** Where the reports go; the run folder itself when not given. Made when it is missing. */

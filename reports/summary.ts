@@ -1,7 +1,7 @@
 import { change, count, duration, inUnit, margin, ms, NOT_MEASURED, rate, share, wallClock } from './format.js';
 import type { RunView } from './run-folder.js';
 import { escapeMarkdown as md } from './text.js';
-import { errorShare, leakCount, outcomeWords, verdictSentence } from './view.js';
+import { errorShare, leakCount, otherReasons, outcomeWords, verdictSentence } from './view.js';
 
 /** summary.md: what fits into a merge request or a chat. */
 export function renderSummary({ result, notes }: RunView): string {
@@ -17,7 +17,7 @@ export function renderSummary({ result, notes }: RunView): string {
     '',
     `Run ${md(run.id)}, ${md(wallClock(run.startedAt))}, exit code ${verdict.exitCode}.`,
     '',
-    ...list(verdict.reasons.filter((reason) => reason !== verdict.sentence)),
+    ...list(otherReasons(result)),
     '## Capacity',
     '',
     md(capacity.sentence),

@@ -1,7 +1,7 @@
 import type { Result } from '../orchestrator/result/schema.js';
 import { change, count, duration, inUnit, margin, ms, rate, seconds, share } from './format.js';
 import { oneLine } from './text.js';
-import { errorShare, leakCount, outcomeWords, verdictSentence } from './view.js';
+import { errorShare, leakCount, otherReasons, outcomeWords, verdictSentence } from './view.js';
 
 export interface TerminalOptions {
   color: boolean;
@@ -33,9 +33,7 @@ export function renderTerminal(result: Result, { color, width: columns }: Termin
     out.push(`  ${paint('dim', label.padEnd(LABEL_WIDTH))}${painted(first)}`);
     for (const line of more) out.push(`  ${' '.repeat(LABEL_WIDTH)}${painted(line)}`);
   };
-  const reasons = result.verdict.reasons.filter(
-    (reason) => reason !== result.verdict.sentence && !result.verdict.sentence.includes(reason),
-  );
+  const reasons = otherReasons(result);
   for (const reason of reasons.slice(0, 8)) row(reason === reasons[0] ? 'because' : '', reason);
   out.push('');
   figures(result, row);

@@ -14,11 +14,18 @@ export const outcomeWords: Record<Outcome, { word: string; tone: 'good' | 'bad' 
   error: { word: 'The run failed', tone: 'bad' },
 };
 
-/** The verdict's sentence without the word that the reader has just read. */
-export function verdictSentence({ verdict }: Result): string {
-  const rest = verdict.sentence.replace(/^(Pass|Leak|Inconclusive|SLO missed|Interrupted): /, '');
+/** The verdict's sentence without the word that the reader has just read, and without the omissions, which have a place of their own. */
+export function verdictSentence({ verdict, omissions }: Result): string {
+  const cut = omissions.length === 0 ? -1 : verdict.sentence.indexOf(' Left out: ');
+  const sentence = cut === -1 ? verdict.sentence : verdict.sentence.slice(0, cut);
+  const rest = sentence.replace(/^(Pass|Leak|Inconclusive|SLO missed|Interrupted): /, '');
   // `p99(response) < 300ms` is no word.
   return /^[a-z]+[ ,]/.test(rest) ? rest.charAt(0).toUpperCase() + rest.slice(1) : rest;
+}
+
+/** What else the verdict says, beyond its sentence. */
+export function otherReasons({ verdict }: Result): string[] {
+  return verdict.reasons.filter((reason) => !verdict.sentence.includes(reason));
 }
 
 export function errorShare({ totals }: Result): number | null {

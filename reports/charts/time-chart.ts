@@ -47,7 +47,7 @@ export function timeChart({ axis, lines, steps, limits: marks = [], height = 260
         y: {
           ...axisStyle(palette),
           type: logarithmic ? 'logarithmic' : 'linear',
-          ...(logarithmic ? {} : { beginAtZero: true, suggestedMax: top * 1.08 || 1 }),
+          ...(logarithmic ? {} : { beginAtZero: true, suggestedMax: top * 1.18 || 1 }),
           title: {
             display: true,
             text: logarithmic ? `${axis}, log scale` : axis,

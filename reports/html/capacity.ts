@@ -77,7 +77,7 @@ function knee(result: Result): Html | null {
       marks,
     ),
     alt: 'p99 of the response time over the achieved rate, one mark for each held step',
-    caption: capacityCaption(result.steps),
+    caption: capacityCaption(result.steps, limit),
     data,
   });
 }

@@ -1,6 +1,6 @@
 import { change, count, duration, rate, seconds, share, wallClock } from '../format.js';
 import type { RunView } from '../run-folder.js';
-import { errorShare, leakCount, outcomeWords, p99LimitUs, verdictSentence } from '../view.js';
+import { errorShare, leakCount, otherReasons, outcomeWords, p99LimitUs, verdictSentence } from '../view.js';
 import { type Html, html } from './html.js';
 
 const SIGNS = { good: '✓', bad: '✗', warn: '!' };
@@ -12,7 +12,7 @@ export function top({ result }: RunView): Html {
 
 export function verdict({ result }: RunView): Html {
   const { word, tone } = outcomeWords[result.verdict.outcome];
-  const reasons = result.verdict.reasons.filter((reason) => reason !== result.verdict.sentence);
+  const reasons = otherReasons(result);
   return html`<div id="verdict" class="verdict ${tone}" role="region" aria-labelledby="verdict-title"><h2 id="verdict-title"><span class="sign" aria-hidden="true">${SIGNS[tone]}</span>${word}</h2><p class="lead">${verdictSentence(result)}</p>${
     reasons.length > 0 ? html`<ul>${reasons.slice(0, 12).map((reason) => html`<li>${reason}</li>`)}</ul>` : null
   }<p class="exit">Exit code ${result.verdict.exitCode}</p></div>`;
