@@ -8,6 +8,7 @@ import { setRequestObserver } from './instrument/http.js';
 import { wrapHttp2Client, wrapHttp2Server } from './instrument/http2.js';
 import { instrumentations } from './instrument/index.js';
 import { wrapFetch } from './instrument/undici.js';
+import { correctInjections } from './instrument/undici-guest.js';
 import { resolveSettings } from './options.js';
 import { Recorder } from './record/recorder.js';
 import type { AgentState } from './runtime.js';
@@ -76,6 +77,7 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
   wrapHttp2Server(runtime);
   wrapHttp2Client(runtime);
   wrapFetch(runtime);
+  correctInjections(runtime);
   installHook(instrumentations, runtime);
   const recorder =
     settings.record === undefined ? undefined : new Recorder(settings.record, runtime.service, runtime.instance);

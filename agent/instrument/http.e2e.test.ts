@@ -183,6 +183,25 @@ describe('the flag through a chain of two services', () => {
   });
 });
 
+describe('next to a tracer', () => {
+  const bench = new Bench();
+  afterAll(() => bench.close());
+
+  it('what it injects into the wrong request is taken out, and no flag is doubled', async () => {
+    const token = bench.token();
+    const b = await bench.start('b');
+    const config = bench.config({ egress: { [host(b)]: { action: 'propagate' } } });
+    const a = await bench.start('a', { config, env: { NEXT_URL: b.url, TRACER: `shadow=${token},tenant=9` } });
+    for (const via of ['undici', 'pool', 'fetch']) {
+      const flagged = await call(`${a.url}/call?via=${via}`, { headers: { 'x-shadow': token } });
+      expect([via, flagged.body.next]).toMatchObject([via, { header: token, run: 'run1' }]);
+      expect(flagged.body.next.baggage.replaceAll(' ', '')).toBe(`shadow=${token},tenant=9`);
+      const real = await call(`${a.url}/call?via=${via}`);
+      expect([via, real.body.next]).toMatchObject([via, { header: null, run: null, baggage: 'tenant=9' }]);
+    }
+  });
+});
+
 describe('HTTP/2', () => {
   const bench = new Bench();
   afterAll(() => bench.close());
