@@ -243,6 +243,20 @@ describe('pool', () => {
     });
     expect(denied).toBe(0);
     await alone.end();
+    const each = await deniedSockets(runtime, () =>
+      inShadow(async () => {
+        const uri = `mysql://${server.user}@${server.host}:${server.port}/${database}`;
+        for (const options of [{ ...server, database }, { uri }, uri]) {
+          const own = await mysqlPromise.createConnection(options);
+          await own.query(INSERT, [`own ${JSON.stringify(options).length}`, 1]);
+          await own.end();
+        }
+        await codeOf(mysqlPromise.createConnection({ ...server, database: 'mysql' }));
+      }),
+    );
+    expect(each).toBe(1);
+    expect(await names()).toEqual([]);
+    expect(await shadowNames()).toHaveLength(3);
   });
 
   it('ends the twin with the pool', async () => {

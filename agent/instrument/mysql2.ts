@@ -4,7 +4,7 @@ import { isRefusal, issueMode, refusalOf, wrapMethod } from '../redirect/issue.j
 import { bindEvents, type CommandKind, deliverRefusal, kindOf, redirectCommand } from '../redirect/mysql-command.js';
 import { watchCommand } from '../redirect/mysql-real.js';
 import { firstWord } from '../redirect/mysql-statement.js';
-import { cloneConfig, type MysqlStore, MysqlStores, twinConnectionConfig } from '../redirect/mysql-store.js';
+import { addressOf, cloneConfig, type MysqlStore, MysqlStores, twinConnectionConfig } from '../redirect/mysql-store.js';
 import { MysqlTwin } from '../redirect/mysql-twin.js';
 import type { AgentRuntime, Instrumentation } from '../runtime.js';
 
@@ -28,6 +28,8 @@ export const mysql2Instrumentation: Instrumentation = {
     { file: 'mysql2/lib/base/pool.js', wrap: wrapPool },
     { file: 'mysql2/lib/base/connection.js', wrap: wrapConnection },
     { file: 'mysql2/lib/pool_cluster.js', wrap: wrapCluster },
+    { file: 'mysql2/index.js', wrap: wrapCreate },
+    { file: 'mysql2/promise.js', wrap: wrapCreate },
   ],
 };
 
@@ -131,7 +133,7 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
 function twinPool(shared: Shared, pool: any, runtime: AgentRuntime): any {
   let twin = shared.poolTwins.get(pool);
   // a closed pool reports that itself
-  if (twin !== undefined || pool._closed) return twin;
+  if (pool._closed || twin?._closed === false) return twin;
   const store = shared.stores.require(pool.config.connectionConfig);
   const config = cloneConfig(pool.config);
   config.connectionConfig = twinConnectionConfig(pool.config.connectionConfig, store, runtime);
@@ -278,6 +280,28 @@ function noteTransaction(connection: any, command: any, kind: CommandKind): void
   const word = firstWord(sql);
   if (word === 'begin' || word === 'start') openTransactions.add(connection);
   else if (word === 'commit' || (word === 'rollback' && !/\bto\b/i.test(sql))) openTransactions.delete(connection);
+}
+
+/**
+ * A connection of its own for each request is a common pattern. In shadow its real socket is opened too (and serves nothing): the egress guard
+ * lets it through to declared stores.
+ */
+function wrapCreate(exports: any, runtime: AgentRuntime): () => void {
+  const shared = sharedOf(runtime);
+  const restores = ['createConnection', 'connect']
+    .filter((name) => typeof exports[name] === 'function')
+    .map((name) =>
+      wrapMethod(exports, name, (original) => {
+        return function createConnection(this: unknown, ...args: unknown[]) {
+          const open = () => original.apply(this, args);
+          if (currentContext()?.mode !== 'shadow') return open();
+          return shared.stores.find(addressOf(args[0])) === undefined ? open() : runtime.permitted(open);
+        };
+      }),
+    );
+  return () => {
+    for (const restore of restores) restore();
+  };
 }
 
 function wrapCluster(PoolCluster: any, runtime: AgentRuntime): () => void {

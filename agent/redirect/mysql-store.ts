@@ -77,6 +77,18 @@ function build(name: string, config: MysqlStoreConfig): MysqlStore | Error {
   }
 }
 
+/** Where `createConnection(options)` goes: options, a URL, or both. Never throws. */
+export function addressOf(options: any): Address {
+  const uri: unknown = typeof options === 'string' ? options : options?.uri;
+  const url = typeof uri === 'string' && URL.canParse(uri) ? new URL(uri) : undefined;
+  const given = typeof options === 'object' && options !== null ? options : {};
+  return {
+    database: given.database ?? (url === undefined ? undefined : decodeURIComponent(url.pathname.slice(1))),
+    host: given.host ?? url?.hostname,
+    port: Number(given.port ?? (url?.port || 3306)),
+  };
+}
+
 /** Names of this machine are one host. */
 function hostName(host: string | undefined): string {
   return host === undefined || host === '127.0.0.1' || host === '::1' ? 'localhost' : host.toLowerCase();
