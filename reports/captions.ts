@@ -118,7 +118,10 @@ export function capacityCaption(steps: readonly Step[], limitUs: number | null):
     return 'No step counts: none was held long enough with enough samples.';
   if (lowest === undefined)
     return `Every step that counts is within the SLO, up to ${text(within!)}; the limit lies higher.`;
-  if (within === undefined)
-    return `Every step that counts missed the SLO, from ${text(lowest)} on; the limit lies lower.`;
-  return `Within the SLO up to ${text(within)}; missed at ${text(lowest)}.`;
+  const byAnother = limitUs !== null && lowest.latencies.response.p99Us < limitUs;
+  const why = byAnother ? ' There p99 was within its limit, and another threshold was missed.' : '';
+  if (within === undefined) {
+    return `Every step that counts missed the SLO, from ${text(lowest)} on; the limit lies lower.${why}`;
+  }
+  return `Within the SLO up to ${text(within)}; missed at ${text(lowest)}.${why}`;
 }

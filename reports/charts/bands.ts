@@ -97,11 +97,12 @@ export function limits(lines: readonly Limit[], palette: Palette): Plugin {
         const width = ctx.measureText(words).width;
         const baseline = pixel - area.top > 34 ? pixel - 6 : pixel + 15;
         ctx.fillStyle = palette.background;
-        ctx.globalAlpha = 0.85;
-        ctx.fillRect(area.right - width - 8, baseline - 11, width + 6, 15);
+        ctx.globalAlpha = 0.7;
+        ctx.fillRect(area.left + 4, baseline - 11, width + 6, 15);
         ctx.globalAlpha = 1;
         ctx.fillStyle = colour;
-        ctx.fillText(words, area.right - width - 5, baseline);
+        // At the left, where the load is lowest and the curves are, as a rule, far away.
+        ctx.fillText(words, area.left + 7, baseline);
         ctx.restore();
       }
     },

@@ -125,8 +125,8 @@ function dataset({ label, colour, dash, width = 2, points }: Line, palette: Pale
     backgroundColor: palette[colour],
     borderDash: dash,
     borderWidth: width,
-    // A single second is a dot, or it would not be seen.
-    pointRadius: points.length === 1 ? 3 : 0,
+    // A second between two gaps is a dot, or it would not be seen.
+    pointRadius: points.map((_, i) => (hasValue(points[i - 1]) || hasValue(points[i + 1]) ? 0 : 2.5)),
     pointStyle: 'line' as const,
     spanGaps: false,
   };
@@ -181,6 +181,8 @@ function span(lines: Line[], steps: readonly Step[]): { min?: number; max?: numb
   const all = [...xs, ...steps.map((step) => step.fromS)];
   return all.length === 0 ? {} : { min: Math.min(...all), max: Math.max(...all) };
 }
+
+const hasValue = (point: Point | undefined): boolean => point !== undefined && point.y !== null;
 
 /** Ticks are round, but for the last bit of their sums. */
 function plain(value: string | number): string {
