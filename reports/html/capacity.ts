@@ -82,8 +82,9 @@ function knee(result: Result): Html | null {
   });
 }
 
-function withinSlo(step: Step): Html {
+function withinSlo(step: Step): Html | string {
   if (step.generatorLimited) return state('warn', 'generator-limited');
+  if (step.kind === 'ramp') return NOT_MEASURED;
   if (step.withinSlo === null) return state('quiet', 'not counted');
   return step.withinSlo ? state('good', 'yes') : state('bad', 'missed');
 }
