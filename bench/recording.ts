@@ -21,10 +21,13 @@ interface Row extends Case {
   stageS: number;
   sortS: number;
   writeS: number;
+  /** User and system time of all threads: what holds on a busy machine. */
+  makeCpuUs: number;
   makeRssMb: number;
   diskMb: number;
   readPerSec: number;
   readOneShardPerSec: number;
+  readCpuUs: number;
   readRssMb: number;
 }
 
@@ -47,9 +50,11 @@ async function main(): Promise<void> {
       'stage s': row.stageS.toFixed(1),
       'sort s': row.sortS.toFixed(1),
       'write s': row.writeS.toFixed(1),
+      'CPU µs/record': row.makeCpuUs.toFixed(1),
       'peak RSS MB': row.makeRssMb.toFixed(0),
       'read all /s': Math.round(row.readPerSec),
       'read one shard /s': Math.round(row.readOneShardPerSec),
+      'read CPU µs/record': row.readCpuUs.toFixed(1),
       'read RSS MB': row.readRssMb.toFixed(0),
     })),
   );
@@ -92,6 +97,7 @@ async function make({ records, threads, memoryLimitMb }: Case, out: string): Pro
     stageS: (sort - from) / 1000,
     sortS: (write - sort) / 1000,
     writeS: (performance.now() - write) / 1000,
+    makeCpuUs: cpuUs() / records,
     makeRssMb: peak(),
     diskMb: manifest.shardBytes!.reduce((sum, bytes) => sum + bytes, 0) / 1e6,
   };
@@ -106,11 +112,13 @@ async function read(out: string): Promise<Partial<Row>> {
     for await (const batch of recording.read(shards === undefined ? {} : { shards })) records += batch.length;
     return records / ((performance.now() - from) / 1000);
   };
+  const before = cpuUs();
   const readPerSec = await perSec();
+  const readCpuUs = (cpuUs() - before) / recording.manifest.records;
   const readRssMb = peak();
   const readOneShardPerSec = await perSec([0]);
   await recording.close();
-  return { readPerSec, readOneShardPerSec, readRssMb };
+  return { readPerSec, readOneShardPerSec, readCpuUs, readRssMb };
 }
 
 async function* traffic(records: number): AsyncGenerator<CaptureRecord> {
@@ -142,6 +150,11 @@ async function* traffic(records: number): AsyncGenerator<CaptureRecord> {
       response_body: JSON.stringify({ id: i, balance: Math.floor(random() * 1e7) }),
     };
   }
+}
+
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }
 
 function watchRss(): () => number {

@@ -17,7 +17,8 @@ const RECORDS_PER_SHARD = 128;
 const VECTOR_ROWS = 2048;
 /** What a reader of all shards may hold: one vector of each. */
 const READ_AHEAD_BYTES = 256 * 1024 * 1024;
-const ROW_GROUP_BYTES = 16 * 1024 * 1024;
+/** A reader has a row group of every shard unpacked: 16 MiB each made 1 GB of them. */
+const ROW_GROUP_BYTES = 4 * 1024 * 1024;
 const MAX_ROW_GROUP_ROWS = 60 * VECTOR_ROWS;
 
 /** Many shards, so that workers can share them out; fewer when the recording is small, or so wide that reading them all would not fit. */
