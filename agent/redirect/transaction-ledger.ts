@@ -8,9 +8,6 @@ export interface WriteEntry {
   rows: number;
 }
 
-/** What a statement does to the transaction, in the rewriter's words; anything else is a plain statement. */
-export type TransactionVerb = 'begin' | 'commit' | 'rollback' | 'rollback-to' | 'savepoint' | 'release-savepoint';
-
 /**
  * Writes of one connection that the server has not committed yet. `inTransaction` is the server's own word (SERVER_STATUS_IN_TRANS of the
  * answer), so implicit commits, autocommit and chains need no rule of their own:
