@@ -52,7 +52,7 @@ export function latencyCaption(series: readonly SeriesPoint[], steps: readonly S
   const worst = highest(load, (point) => point.p99Us);
   if (worst === undefined) return 'No second has samples, so there are no percentiles.';
   const where = `${duration(worst.p99Us)} in ${at(worst)}${stepName(steps, worst.stepIndex)}`;
-  if (limitUs === null) return `The worst second's p99 was ${where}. No threshold is set for it.`;
+  if (limitUs === null) return `The worst second's p99 was ${where}. There is no threshold to compare it with.`;
   const above = load.filter((point) => point.p99Us! > limitUs);
   if (above.length === 0) {
     return `p99 stayed below the limit of ${duration(limitUs)} in all ${plural(load.length, 'second')} with samples; the worst was ${where}.`;

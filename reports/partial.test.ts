@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -98,6 +98,19 @@ describe('a run that did not end', () => {
         .slice(0, 40)
         .reduce((sum, point) => sum + point.offered, 0),
     );
+  });
+
+  it('claims nothing that nobody knows', async () => {
+    await write(Object.keys(files));
+    await renderReports(dir);
+    const html = await readFile(join(dir, 'report.html'), 'utf8');
+    expect(html.match(/Not known: the run did not end/g)!.length).toBeGreaterThanOrEqual(9);
+    expect(html).not.toMatch(
+      /sets no threshold|No guardrail|No request failed\.<|nothing suspicious|No shadow data was found|to the end<|Nothing was left out/,
+    );
+    const junit = await readFile(join(dir, 'junit.xml'), 'utf8');
+    expect(junit).toContain('<error message="The run did not end');
+    expect(junit).not.toContain('is heard to the end');
   });
 
   it.each(Object.keys(files))('does without %s', async (missing) => {

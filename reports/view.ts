@@ -47,3 +47,8 @@ export function p99LimitUs({ thresholds }: Result): number | null {
 export function guardrailLimitUs({ guardrails }: Result, start: string): number | null {
   return guardrails.find(({ source, unit }) => unit === 'us' && source.startsWith(start))?.limit ?? null;
 }
+
+/** What an empty part means: nothing was there, or, of a run that did not end, nobody knows. */
+export function orUnknown({ partial }: { partial: boolean }, nothing: string): string {
+  return partial ? 'Not known: the run did not end.' : nothing;
+}

@@ -4,7 +4,7 @@ import { rateChart, type ScatterGroup } from '../charts/time-chart.js';
 import { count, digits, duration, inUnit, margin, ms, NOT_MEASURED, number, rate } from '../format.js';
 import type { RunView } from '../run-folder.js';
 import { oneLine } from '../text.js';
-import { p99LimitUs } from '../view.js';
+import { orUnknown, p99LimitUs } from '../view.js';
 import { Html, html } from './html.js';
 import { figure, section, state, type Table, table } from './parts.js';
 
@@ -89,7 +89,8 @@ function withinSlo(step: Step): Html | string {
   return step.withinSlo ? state('good', 'yes') : state('bad', 'missed');
 }
 
-export function thresholds({ result }: RunView): Html {
+export function thresholds(view: RunView): Html {
+  const { result } = view;
   return section(
     'thresholds',
     'Thresholds and guardrails',
@@ -120,7 +121,7 @@ export function thresholds({ result }: RunView): Html {
           threshold.note !== undefined ? html`<div class="hint">${threshold.note}</div>` : null,
         ],
       ]),
-      empty: 'The scenario sets no threshold, so nothing was judged.',
+      empty: orUnknown(view, 'The scenario sets no threshold, so nothing was judged.'),
     }),
     table({
       caption: 'Guardrails for real users and the generator',
@@ -145,7 +146,7 @@ export function thresholds({ result }: RunView): Html {
             ]
           : state('good', 'held'),
       ]),
-      empty: 'No guardrail was set.',
+      empty: orUnknown(view, 'No guardrail was set.'),
     }),
   );
 }

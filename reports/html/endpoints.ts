@@ -2,13 +2,15 @@ import type { Endpoint } from '../../orchestrator/result/schema.js';
 import { count, digits, ms, NOT_MEASURED, number, share } from '../format.js';
 import type { RunView } from '../run-folder.js';
 import { oneLine } from '../text.js';
+import { orUnknown } from '../view.js';
 import type { Html, HtmlValue } from './html.js';
 import { section, table } from './parts.js';
 
 const TOP_ENDPOINTS = 50;
 const TOP_ERRORS = 50;
 
-export function endpoints({ result }: RunView): Html {
+export function endpoints(view: RunView): Html {
+  const { result } = view;
   const sorted = [...result.endpoints].sort((a, b) => b.count - a.count);
   const top = sorted.slice(0, TOP_ENDPOINTS);
   const rest = sorted.slice(TOP_ENDPOINTS);
@@ -32,7 +34,7 @@ export function endpoints({ result }: RunView): Html {
         { head: 'service p99', kind: 'num' },
       ],
       rows: [...top.map(row), ...(rest.length > 0 ? [other(rest)] : [])],
-      empty: 'No request was sent.',
+      empty: orUnknown(view, 'No request was sent.'),
     }),
   );
 }
@@ -76,7 +78,8 @@ function other(rest: Endpoint[]): HtmlValue[] {
   ];
 }
 
-export function errors({ result }: RunView): Html {
+export function errors(view: RunView): Html {
+  const { result } = view;
   return section(
     'errors',
     'Errors',
@@ -100,10 +103,7 @@ export function errors({ result }: RunView): Html {
           number(failure.firstSeenS),
           oneLine(failure.example, 300),
         ]),
-      empty:
-        result.verdict.outcome === 'error'
-          ? 'What failed is not known in detail; the counts by second are above.'
-          : 'No request failed.',
+      empty: orUnknown(view, 'No request failed.'),
       maxRows: TOP_ERRORS,
     }),
   );

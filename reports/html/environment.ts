@@ -1,23 +1,25 @@
-import { bytes, count, wallClock } from '../format.js';
+import { bytes, count, NOT_MEASURED, wallClock } from '../format.js';
 import type { RunView } from '../run-folder.js';
+import { orUnknown } from '../view.js';
 import { type Html, html } from './html.js';
 import { facts, section } from './parts.js';
 
-export function recording({ result: { recording: from } }: RunView): Html {
+export function recording(view: RunView): Html {
+  const { recording: from } = view.result;
   return section(
     'recording',
     'Recording',
     facts([
       ['Recording', html`<code>${from.path}</code>`],
       ['Source', from.source],
-      ['Requests', count(from.records)],
-      ['Sessions', count(from.sessions)],
+      ['Requests', view.partial ? NOT_MEASURED : count(from.records)],
+      ['Sessions', view.partial ? NOT_MEASURED : count(from.sessions)],
       ['From', wallClock(from.fromIso)],
       ['To', wallClock(from.toIso)],
     ]),
     from.notes.length > 0
       ? html`<h3>Left out or repaired</h3><ul>${from.notes.slice(0, 50).map((note) => html`<li>${note}</li>`)}</ul>`
-      : html`<p class="none">Nothing was left out or repaired.</p>`,
+      : html`<p class="none">${orUnknown(view, 'Nothing was left out or repaired.')}</p>`,
   );
 }
 

@@ -2,6 +2,7 @@ import type { Isolation, Probe, StoreAudit } from '../../orchestrator/result/sch
 import { count, NOT_MEASURED } from '../format.js';
 import type { RunView } from '../run-folder.js';
 import { oneLine } from '../text.js';
+import { orUnknown } from '../view.js';
 import { type Html, html } from './html.js';
 import { facts, section, state, type Tone, table } from './parts.js';
 
@@ -27,7 +28,9 @@ const LEAKS: Record<Isolation['leaks'][number]['kind'], string> = {
   'missing-rows': 'shadow writes that did not arrive',
 };
 
-export function isolation({ result }: RunView): Html {
+export function isolation(view: RunView): Html {
+  const { result } = view;
+  const none = (nothing: string): string => orUnknown(view, nothing);
   const { isolation: audit } = result;
   const { canary } = audit;
   return section(
@@ -35,10 +38,10 @@ export function isolation({ result }: RunView): Html {
     'Isolation audit',
     html`<p class="answer">${state(...OUTCOMES[audit.outcome])} ${audit.sentence}</p>`,
     facts([
-      ['Canaries placed', count(canary.placed)],
+      ['Canaries placed', view.partial ? NOT_MEASURED : count(canary.placed)],
       ['Found in shadow stores', canary.foundInShadow === null ? 'not looked for' : count(canary.foundInShadow)],
       ['Canary', canary.value === '' ? NOT_MEASURED : html`<code>${oneLine(canary.value, 80)}</code>`],
-      ['Cleaned up', audit.cleanedUp ? 'yes' : 'no: shadow data is still there'],
+      ['Cleaned up', audit.cleanedUp ? 'yes' : view.partial ? 'not known' : 'no: shadow data is still there'],
     ]),
     table({
       caption: 'Leaks: shadow data where real data lives',
@@ -59,18 +62,22 @@ export function isolation({ result }: RunView): Html {
       empty:
         audit.outcome === 'not-checked' ? 'Leaks were not looked for.' : 'No shadow data was found in any real store.',
     }),
-    stores(audit),
+    stores(audit, none('No store was compared.')),
     counts(
       'Refusals: shadow requests that agents stopped before they touched anything',
       audit.refusals,
-      'No agent refused anything.',
+      none('No agent refused anything.'),
     ),
-    counts('Suspects: what agents saw and could not prove safe', audit.suspects, 'Agents saw nothing suspicious.'),
-    ...probes(audit.probes),
+    counts(
+      'Suspects: what agents saw and could not prove safe',
+      audit.suspects,
+      none('Agents saw nothing suspicious.'),
+    ),
+    ...probes(audit.probes, none('No probe was sent.')),
   );
 }
 
-function stores({ stores: all }: Isolation): Html {
+function stores({ stores: all }: Isolation, empty: string): Html {
   return table({
     caption: 'Writes issued by agents against what the shadow stores hold',
     columns: [
@@ -93,7 +100,7 @@ function stores({ stores: all }: Isolation): Html {
       state(...STORE_OUTCOMES[store.outcome]),
       store.note ?? '',
     ]),
-    empty: 'No store was compared.',
+    empty,
   });
 }
 
@@ -121,11 +128,11 @@ function counts(
   });
 }
 
-function probes(all: Probe[]): Html[] {
+function probes(all: Probe[], empty: string): Html[] {
   const heard = all.reduce((sum, probe) => sum + probe.acknowledgements.length, 0);
   const failed = all.filter((probe) => !probe.ok).length;
   const title = html`<h3>Preflight probes</h3>`;
-  if (all.length === 0) return [title, html`<p class="none">No probe was sent.</p>`];
+  if (all.length === 0) return [title, html`<p class="none">${empty}</p>`];
   const sentence = html`<p>${count(all.length)} routes were probed with one flagged request each; agents acknowledged ${count(heard)} times${
     failed > 0 ? html`, and <strong>${count(failed)} routes failed</strong>` : ', and every expected hop answered'
   }.</p>`;
@@ -156,7 +163,7 @@ function probes(all: Probe[]): Html[] {
             }</div>`,
         ),
       ]),
-      empty: 'No probe was sent.',
+      empty,
     }),
   ];
 }

@@ -2,20 +2,23 @@ import type { Result, Service } from '../../orchestrator/result/schema.js';
 import { count, digits, duration, ms, NOT_MEASURED, share } from '../format.js';
 import type { RunView } from '../run-folder.js';
 import { escapeHtml, oneLine } from '../text.js';
+import { orUnknown } from '../view.js';
 import { Html, html } from './html.js';
 import { section, state, table } from './parts.js';
 import { type Graph, graphOf } from './topology-graph.js';
 import { type Layout, layOut, NODE, type Placed, type Routed, type Spot } from './topology-layout.js';
 
-export function topology({ result }: RunView): Html {
+export function topology(view: RunView): Html {
+  const { result, partial } = view;
+  const none = orUnknown(view, 'No call between services was seen.');
   const { topology: chain } = result;
   const graph = graphOf(chain);
   return section(
     'topology',
     'Topology',
-    graph.links.length > 0 ? picture(graph, chain) : html`<p class="none">No call between services was seen.</p>`,
-    services(chain.services),
-    hops(chain),
+    graph.links.length > 0 ? picture(graph, chain) : html`<p class="none">${none}</p>`,
+    services(chain.services, partial),
+    hops(chain, none),
   );
 }
 
@@ -145,7 +148,7 @@ function label({ x, y, lines }: Label): string {
   return paper + text('', x, y - 3, lines[0]) + text('quiet', x, y + 12, lines[1]);
 }
 
-function services(all: Service[]): Html {
+function services(all: Service[], partial: boolean): Html {
   const sorted = [...all].sort(
     (a, b) => (a.layer ?? '~').localeCompare(b.layer ?? '~') || a.name.localeCompare(b.name),
   );
@@ -169,17 +172,19 @@ function services(all: Service[]): Html {
       service.eventLoopUtilizationMax === null ? NOT_MEASURED : share(service.eventLoopUtilizationMax),
       service.agentVersions.join(', ') || NOT_MEASURED,
       service.configVersions.map((version) => oneLine(version, 24)).join(', ') || NOT_MEASURED,
-      service.instances === 0
-        ? state('bad', 'never heard')
-        : service.lostAtS === null
-          ? state('good', 'to the end')
-          : state('bad', `lost at ${digits(service.lostAtS)} s`),
+      partial
+        ? state('quiet', 'not known')
+        : service.instances === 0
+          ? state('bad', 'never heard')
+          : service.lostAtS === null
+            ? state('good', 'to the end')
+            : state('bad', `lost at ${digits(service.lostAtS)} s`),
     ]),
     empty: 'No service was heard.',
   });
 }
 
-function hops({ edges }: Result['topology']): Html {
+function hops({ edges }: Result['topology'], empty: string): Html {
   return table({
     caption: 'Hops of the shadow traffic; latencies in ms as the caller’s agent saw them',
     columns: [
@@ -206,6 +211,6 @@ function hops({ edges }: Result['topology']): Html {
       ms(edge.p95Us),
       ms(edge.p99Us),
     ]),
-    empty: 'No call between services was seen.',
+    empty,
   });
 }

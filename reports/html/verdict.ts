@@ -39,7 +39,7 @@ export function tiles(view: RunView): Html {
   )}</dl>`;
 }
 
-function tilesOf({ result }: RunView): Tile[] {
+function tilesOf({ result, partial }: RunView): Tile[] {
   const { capacity, latencies, totals, realUsers, isolation } = result;
   const limit = p99LimitUs(result);
   const { p99Us, count: samples } = latencies.response;
@@ -49,13 +49,16 @@ function tilesOf({ result }: RunView): Tile[] {
     {
       name: 'Sustained within the SLO',
       figure: rate(capacity.sustained?.ratePerSec),
-      beside:
-        capacity.firstMissed === null ? 'no held rate missed it' : `missed at ${rate(capacity.firstMissed.ratePerSec)}`,
+      beside: partial
+        ? 'not known'
+        : capacity.firstMissed === null
+          ? 'no held rate missed it'
+          : `missed at ${rate(capacity.firstMissed.ratePerSec)}`,
     },
     {
       name: 'p99 response, all load',
       figure: samples === 0 ? '–' : duration(p99Us),
-      beside: limit === null ? 'no threshold' : `limit ${duration(limit)}`,
+      beside: partial ? 'not known' : limit === null ? 'no threshold' : `limit ${duration(limit)}`,
       tone: samples === 0 || limit === null ? undefined : p99Us < limit ? 'good' : 'bad',
     },
     {
