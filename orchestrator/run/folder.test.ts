@@ -48,6 +48,11 @@ describe('run folder', () => {
     expect(open).toThrow(/cannot be written.*Nothing was sent.*--runs/);
   });
 
+  it('says so as well where the system takes no folders at all', () => {
+    // Linux: mkdir in /proc fails with ENOENT though the parent is there. Elsewhere the parent is not there either, or may not be written.
+    expect(() => RunFolder.create('/proc/1/nope/runs', 'x', () => undefined)).toThrow(/cannot be written/);
+  });
+
   it('leaves the old result and no temporary file when a new one cannot be written', async () => {
     const folder = open();
     folder.replace('result.json', 'old');

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsync,
   fsyncSync,
@@ -11,7 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** The run folder cannot be written. `runDir` is what can still be read, if anything. */
 export class RunFolderError extends Error {
@@ -61,7 +62,7 @@ export class RunFolder {
   static create(runsDir: string, folderName: string, onFailure: (error: RunFolderError) => void): RunFolder {
     let dir = join(runsDir, folderName);
     try {
-      mkdirSync(runsDir, { recursive: true });
+      makeParents(resolve(runsDir));
       dir = makeDir(dir);
       mkdirSync(join(dir, 'histograms'));
       writeFileSync(join(dir, RESERVE), Buffer.alloc(RESERVE_BYTES, 0x20), { flush: true });
@@ -163,6 +164,18 @@ export class RunFolder {
       this.#onFailure(error);
     }
     return error;
+  }
+}
+
+/** One level after the other: Node's own recursive mkdir never returns where the system answers ENOENT for an existing parent (/proc). */
+function makeParents(dir: string): void {
+  if (existsSync(dir)) return;
+  makeParents(dirname(dir));
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    // Another run may have made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
