@@ -20,7 +20,7 @@ export function capExpiry(name: string, args: RedisText[], maxTtlMs: number, now
   switch (name) {
     case 'setex':
     case 'expire':
-      capAt(args, 1, maxTtlMs / 1000);
+      capAt(args, 1, Math.floor(maxTtlMs / 1000));
       break;
     case 'psetex':
     case 'pexpire':
