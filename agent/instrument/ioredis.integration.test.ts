@@ -551,7 +551,15 @@ describe('a cluster', () => {
     folder = await mkdtemp(join(tmpdir(), 'shadowline-cluster-'));
     port = await freePort();
     const bus = String(await freePort());
-    const options = { port, bind: '127.0.0.1', dir: folder, save: '', 'cluster-enabled': 'yes', 'cluster-port': bus };
+    const options = {
+      port,
+      bind: '127.0.0.1',
+      dir: folder,
+      save: '',
+      'cluster-enabled': 'yes',
+      'cluster-port': bus,
+      'cluster-announce-ip': '127.0.0.1',
+    };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
     for await (const line of server.stdout!) if (String(line).includes('Ready to accept connections')) break;
