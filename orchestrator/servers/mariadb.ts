@@ -113,6 +113,8 @@ export async function startMariadb(home: MariadbHome, dir: string): Promise<Runn
         '--bind-address=127.0.0.1',
         `--socket=${join(socketDir, 's')}`,
         `--pid-file=${join(data, 'pid')}`,
+        // Servers that share a folder for temporary tables take each other's files away.
+        `--tmpdir=${socketDir}`,
         '--innodb-log-file-size=64M',
         '--innodb-buffer-pool-size=256M',
         '--innodb-flush-log-at-trx-commit=2',

@@ -260,7 +260,7 @@ describe('the demo chain', () => {
       const result = resultOf(run.runDir);
       expect(run.code).toBe(6);
       const [rows] = await chain.query<{ n: number }>('SELECT COUNT(*) AS n FROM mybank.notices');
-      expect(rows!.n).toBeGreaterThan(10);
+      expect(rows!.n).toBeGreaterThan(0);
       const found = result.isolation.leaks.filter((leak) => leak.target.endsWith('notices'));
       expect(Math.max(...found.map((leak) => leak.count))).toBe(rows!.n);
       expect(run.output).toContain('notices');
@@ -326,7 +326,8 @@ describe('the demo chain', () => {
     ]);
     await loadHasBegun(run);
     await new Promise((resolve) => setTimeout(resolve, 3000));
-    await chain.services.get('payment')!.stop();
+    // The whole process group: the service and the shell that holds its leash.
+    process.kill(-chain.services.get('payment')!.pid, 'SIGKILL');
     const { code, runDir } = await run.ended;
     const result = resultOf(runDir);
     try {
