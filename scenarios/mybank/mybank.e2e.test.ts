@@ -22,13 +22,16 @@ const ordered: OrderedTransfer[] = [];
 
 interface Ended {
   code: number | null;
+  /** Standard output and error together, as a person sees them. */
   output: string;
+  stdout: string;
   runDir: string | undefined;
 }
 
 interface Started extends ChildProcess {
   ended: Promise<Ended>;
   text(): string;
+  runDir(): string | undefined;
 }
 
 function stress(args: string[]): Started {
@@ -37,20 +40,34 @@ function stress(args: string[]): Started {
     stdio: ['ignore', 'pipe', 'pipe'],
   }) as unknown as Started;
   let output = '';
+  let stdout = '';
   child.stdout!.on('data', (chunk) => {
     output += chunk;
+    stdout += chunk;
   });
   child.stderr!.on('data', (chunk) => {
     output += chunk;
   });
   child.text = () => output;
-  child.ended = new Promise((resolve) => child.once('close', (code) => resolve({ code, output, runDir: newestRun() })));
+  child.runDir = () => undefined;
+  child.ended = new Promise((resolve) =>
+    child.once('close', (code) => resolve({ code, output, stdout, runDir: child.runDir() })),
+  );
   return child;
 }
 
-function newestRun(): string | undefined {
-  const names = existsSync(runs) ? readdirSync(runs).sort() : [];
-  return names.length === 0 ? undefined : join(runs, names.at(-1)!);
+/** The folder of the one run that was started in `runsDir`. */
+function runIn(runsDir: string): string | undefined {
+  const name = existsSync(runsDir) ? readdirSync(runsDir)[0] : undefined;
+  return name === undefined ? undefined : join(runsDir, name);
+}
+
+/** `stress run`, in a folder of its own. */
+function startRun(scenarioFile: string): Started {
+  const runsDir = mkdtempSync(join(runs, 'run-'));
+  const child = stress(['run', scenarioFile, '--runs', runsDir]);
+  child.runDir = () => runIn(runsDir);
+  return child;
 }
 
 async function must(args: string[]): Promise<string> {
@@ -138,7 +155,7 @@ async function restart(name: ServiceName, options?: Parameters<Chain['startServi
 
 const loadHasBegun = (run: Started) =>
   until('the load begins', () => {
-    const series = join(newestRun() ?? '', 'series.ndjson');
+    const series = join(run.runDir() ?? '', 'series.ndjson');
     if (run.exitCode !== null) throw new Error(`the run ended first:\n${run.text()}`);
     return existsSync(series) && /"phase":"load"/.test(readFileSync(series, 'utf8'));
   });
@@ -148,7 +165,7 @@ beforeAll(async () => {
   runs = mkdtempSync(join(tmpdir(), 'shadowline-runs-'));
   await must(['keys', 'make', '--out', chain.env.MYBANK_KEY_FILE!]);
   const config = stress(['agent-config', chain.scenarioFile]);
-  writeFileSync(chain.agentConfigFile, (await config.ended).output);
+  writeFileSync(chain.agentConfigFile, (await config.ended).stdout);
   await chain.startServices({ record: true });
   const arrivals = Array.from({ length: 300 }, (_, i) => ({ tUs: i * 1e5, session: `s${i % 30}` }));
   const users = startUsers(journeys(arrivals, 60), chain.target, 'rec', join(chain.dir, 'users.ndjson'));
@@ -168,7 +185,7 @@ afterAll(async () => {
 
 describe('the demo chain', () => {
   it('replays the recording: every write is in a shadow store, none in a real one', async () => {
-    const run = await withUsers(() => stress(['run', shortScenario(), '--runs', runs]).ended);
+    const run = await withUsers(() => startRun(shortScenario()).ended);
     const result = resultOf(run.runDir);
     expect({ code: run.code, verdict: result.verdict, errors: result.errors }).toMatchObject({
       code: 0,
@@ -195,7 +212,7 @@ describe('the demo chain', () => {
   it.each(['account', 'ledger'] as const)('refuses to start when %s runs without its agent', async (name) => {
     await restart(name, { withoutAgent: [name] });
     try {
-      const run = await withUsers(() => stress(['run', shortScenario(), '--runs', runs]).ended);
+      const run = await withUsers(() => startRun(shortScenario()).ended);
       expect(run.code).toBe(3);
       expect(run.output).toContain(name);
       await expectRealTablesUntouched();
@@ -219,10 +236,10 @@ describe('the demo chain', () => {
     });
     const whole = readFileSync(chain.agentConfigFile, 'utf8');
     const config = await stress(['agent-config', edited]).ended;
-    writeFileSync(chain.agentConfigFile, config.output);
+    writeFileSync(chain.agentConfigFile, config.stdout);
     try {
       for (const name of [...chain.services.keys()]) await restart(name);
-      const run = await withUsers(() => stress(['run', edited, '--runs', runs]).ended);
+      const run = await withUsers(() => startRun(edited).ended);
       expect(run.code).toBe(3);
       expect(run.output).toContain('transfers');
       await expectRealTablesUntouched();
@@ -256,7 +273,7 @@ describe('the demo chain', () => {
   it('finds a leak that was put in on purpose, and names the table and the count', async () => {
     await restart('payment', { leak: true });
     try {
-      const run = await stress(['run', shortScenario(), '--runs', runs]).ended;
+      const run = await startRun(shortScenario()).ended;
       const result = resultOf(run.runDir);
       expect(run.code).toBe(6);
       const [rows] = await chain.query<{ n: number }>('SELECT COUNT(*) AS n FROM mybank.notices');
@@ -273,12 +290,9 @@ describe('the demo chain', () => {
 
   it('leaves a readable run when the orchestrator is killed, and nothing is accepted as shadow afterwards', async () => {
     const ttlMs = 8000;
-    const run = stress([
-      'run',
+    const run = startRun(
       shortScenario({ 'shadow.flag.ttl': '8s', 'load.stages': [{ to: '30/s', in: '1s' }, { hold: '60s' }] }),
-      '--runs',
-      runs,
-    ]);
+    );
     await loadHasBegun(run);
     await new Promise((resolve) => setTimeout(resolve, 3000));
     run.kill('SIGKILL');
@@ -300,12 +314,7 @@ describe('the demo chain', () => {
   });
 
   it('stops the load on Ctrl-C, and still checks for leaks and writes its report', async () => {
-    const run = stress([
-      'run',
-      shortScenario({ 'load.stages': [{ to: '30/s', in: '1s' }, { hold: '120s' }] }),
-      '--runs',
-      runs,
-    ]);
+    const run = startRun(shortScenario({ 'load.stages': [{ to: '30/s', in: '1s' }, { hold: '120s' }] }));
     await loadHasBegun(run);
     await new Promise((resolve) => setTimeout(resolve, 2000));
     run.kill('SIGINT');
@@ -318,12 +327,7 @@ describe('the demo chain', () => {
   });
 
   it('reports a service that is killed in mid-run as such, without a leak', async () => {
-    const run = stress([
-      'run',
-      shortScenario({ 'load.stages': [{ to: '30/s', in: '1s' }, { hold: '14s' }] }),
-      '--runs',
-      runs,
-    ]);
+    const run = startRun(shortScenario({ 'load.stages': [{ to: '30/s', in: '1s' }, { hold: '14s' }] }));
     await loadHasBegun(run);
     await new Promise((resolve) => setTimeout(resolve, 3000));
     // The whole process group: the service and the shell that holds its leash.
@@ -343,12 +347,7 @@ describe('the demo chain', () => {
 
   // The last one: afterwards there is no database.
   it('reports a database that stops in mid-run, and claims nothing about its tables', async () => {
-    const run = stress([
-      'run',
-      shortScenario({ 'load.stages': [{ to: '30/s', in: '1s' }, { hold: '10s' }] }),
-      '--runs',
-      runs,
-    ]);
+    const run = startRun(shortScenario({ 'load.stages': [{ to: '30/s', in: '1s' }, { hold: '10s' }] }));
     await loadHasBegun(run);
     await new Promise((resolve) => setTimeout(resolve, 3000));
     await chain.servers.mysql.stop();
