@@ -3,7 +3,6 @@ import { EngineError } from './errors.js';
 import { nodeEngine } from './node/index.js';
 
 export * from './engine.js';
-export { EngineError, type EngineErrorCode } from './errors.js';
 export { nodeEngine } from './node/index.js';
 
 /** @throws EngineError (`ENGINE_NOT_BUILT`) for an engine that a scenario may name but this version does not have. */

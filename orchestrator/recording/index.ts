@@ -1,13 +1,10 @@
-export { type CompletenessReport, completenessNotes, type Dropped, type DropReason } from './completeness.js';
+export { type CompletenessReport, completenessNotes } from './completeness.js';
 export { readCompleteness } from './completeness-file.js';
-export { type Correlation, findCorrelations } from './correlate.js';
-export { type CorrelationKind, type CorrelationSummary, summarizeCorrelations } from './correlations.js';
-export { RecordingError, type RecordingErrorCode } from './errors.js';
-export { responseValue } from './fields.js';
+export { summarizeCorrelations } from './correlations.js';
 export { type ImportOptions, importAccessLog } from './import-access-log.js';
-export { type Inspection, inspectRecording } from './inspect.js';
+export { inspectRecording } from './inspect.js';
 export { type MadeRecording, type MakeRecordingOptions, makeRecording } from './make.js';
-export { type QueryResult, type QueryValue, queryRecording } from './query.js';
+export { type QueryValue, queryRecording } from './query.js';
 export { openRecording } from './reader.js';
 export * from './recording.js';
-export { OTHER_ROUTES, RouteTable, routeOf } from './routes.js';
+export { routeOf } from './routes.js';

@@ -31,6 +31,6 @@ export function latenciesOf(histograms: LatencyHistograms): Latencies {
  * Samples without which a finite upper confidence bound (97.5 %) of a percentile does not exist: 1 − p^n ≥ 0.975, so 368 for p99 and
  * 3,688 for p99.9.
  */
-export function samplesNeeded(percentile: number): number {
+function samplesNeeded(percentile: number): number {
   return Math.ceil(Math.log(0.025) / Math.log(percentile / 100));
 }

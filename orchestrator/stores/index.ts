@@ -3,9 +3,9 @@ import { type KafkaStore, openKafka } from './kafka.js';
 import { type IdentityRange, type MysqlStore, openMysql } from './mysql.js';
 import { openRedis, type RedisStore } from './redis.js';
 
-export type { ConsumerGroup, KafkaStore, Offsets, TopicScan } from './kafka.js';
-export type { MysqlStore, RealSuspect, ShadowTable } from './mysql.js';
-export type { RedisScan, RedisStore } from './redis.js';
+export type { KafkaStore, Offsets } from './kafka.js';
+export type { MysqlStore } from './mysql.js';
+export type { RedisStore } from './redis.js';
 
 /** The stores that a scenario names, from the toolkit's side. */
 export interface Stores {

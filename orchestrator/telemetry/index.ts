@@ -4,11 +4,10 @@ import type { Batch, LogEvent } from './otlp.js';
 import { type Receiver, startReceiver } from './receiver.js';
 import { Traffic } from './traffic.js';
 
-export { Claims, type CodeCount, type Issued, type LedgerLine } from './claims.js';
-export { ExponentialHistogram, type ExponentialPoint } from './exponential.js';
+export { Claims, type Issued, type LedgerLine } from './claims.js';
 export { Fleet, type Instance } from './fleet.js';
-export type { Batch, LogEvent } from './otlp.js';
-export { type EdgeTally, Tally, Traffic } from './traffic.js';
+export type { LogEvent } from './otlp.js';
+export { Tally, Traffic } from './traffic.js';
 
 /** What the orchestrator hears from the agents during one run. */
 export interface Telemetry {
