@@ -26,11 +26,3 @@ export function latenciesOf(histograms: LatencyHistograms): Latencies {
     sessionWait: summaryOf(histograms.sessionWait),
   };
 }
-
-/**
- * Samples without which a finite upper confidence bound (97.5 %) of a percentile does not exist: 1 − p^n ≥ 0.975, so 368 for p99 and
- * 3,688 for p99.9.
- */
-function samplesNeeded(percentile: number): number {
-  return Math.ceil(Math.log(0.025) / Math.log(percentile / 100));
-}
