@@ -73,9 +73,10 @@ function installModules() {
     .update(`${process.platform}-${process.arch}-${major}`)
     .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === key) return;
-  say('installing node_modules (npm ci)');
-  if (run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']) !== 0) {
-    fail('npm ci failed; its messages are above', 'Check the network and the registry that npm is set up for.');
+  say('installing node_modules (npm install, the versions of the lock file)');
+  // Not `npm ci`: it refuses a lock file without the optional packages of every platform, and a registry may lack some of them.
+  if (run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']) !== 0) {
+    fail('npm install failed; its messages are above', 'Check the network and the registry that npm is set up for.');
   }
   writeFileSync(stamp, key);
 }
