@@ -68,6 +68,11 @@ export interface AgentOptions {
   adminPort?: number;
   /** Signal that throws the kill switch; none by default, because a service may use signals itself. Env SHADOWLINE_KILL_SIGNAL. */
   killSignal?: NodeJS.Signals;
+  /**
+   * How long contexts are kept after the last flag has expired, in milliseconds; default 10 minutes. Work that a shadow request left behind (a
+   * timer) is refused for so long. Env SHADOWLINE_LINGER_MS.
+   */
+  lingerMs?: number;
   /** Records ordinary requests to this folder. Env SHADOWLINE_RECORD_DIR (and SHADOWLINE_RECORD_* for the rest). */
   record?: {
     dir: string;

@@ -13,9 +13,9 @@ import {
 } from './context.js';
 import { type RefusalCode, ShadowRefusedError } from './errors.js';
 import { type Flag, FlagVerifier, readPublicKey } from './flag.js';
-import type { Settings } from './options.js';
+import { DEFAULT_LINGER_MS, type Settings } from './options.js';
 import type { Admission, AgentRuntime, AgentState, SuspectCode } from './runtime.js';
-import { GRACE_MS, ShadowScope } from './scope.js';
+import { ShadowScope } from './scope.js';
 import { Telemetry } from './telemetry/telemetry.js';
 
 const TICK_MS = 1_000;
@@ -52,7 +52,7 @@ export interface AgentCounters {
 /**
  * The state of one agent.
  *
- * | state  | valid flag | last flag expired, nothing open, grace over | kill()          | rearm()                |
+ * | state  | valid flag | last flag expired, nothing open, linger over | kill()          | rearm()                |
  * | ------ | ---------- | ------------------------------------------- | --------------- | ---------------------- |
  * | idle   | armed      | –                                           | killed          | –                      |
  * | armed  | armed      | idle                                        | killed          | –                      |
@@ -73,6 +73,7 @@ export class Runtime implements AgentRuntime {
   readonly instrumented = new Set<string>();
   readonly #problems: string[];
   readonly #killFile: string | undefined;
+  readonly #lingerMs: number;
   readonly #onDisarm: (() => void)[] = [];
   readonly #onArm: (() => void)[] = [];
   #armedAtMs = 0;
@@ -88,6 +89,7 @@ export class Runtime implements AgentRuntime {
     this.verifier = new FlagVerifier(Object.values(this.config.flag.keys).map(readPublicKey));
     this.#problems = [...settings.problems];
     this.#killFile = settings.killFile;
+    this.#lingerMs = settings.lingerMs;
     this.telemetry = new Telemetry(
       {
         service: this.service,
@@ -263,8 +265,8 @@ export class Runtime implements AgentRuntime {
   }
 
   #arm(untilMs: number, reason: string): void {
-    // An expired message still needs its context known until it is worked off.
-    const until = Math.max(untilMs, Date.now()) + GRACE_MS;
+    // An expired message still needs its context known until it is worked off, and so does what a request left behind.
+    const until = Math.max(untilMs, Date.now()) + this.#lingerMs;
     if (until > this.#armedUntilMs) this.#armedUntilMs = until;
     if (contextsActive()) return;
     if (this.#killFileExists()) {
@@ -292,7 +294,7 @@ export class Runtime implements AgentRuntime {
 
   #closed(): void {
     this.counters.open--;
-    const until = Date.now() + GRACE_MS;
+    const until = Date.now() + this.#lingerMs;
     if (until > this.#armedUntilMs) this.#armedUntilMs = until;
   }
 
@@ -316,6 +318,7 @@ export function createRuntime(options: Partial<Settings> & { service: string }):
     killFile: undefined,
     adminPort: undefined,
     killSignal: undefined,
+    lingerMs: DEFAULT_LINGER_MS,
     record: undefined,
     ...options,
   });

@@ -11,8 +11,16 @@ export interface Settings {
   killFile: string | undefined;
   adminPort: number | undefined;
   killSignal: NodeJS.Signals | undefined;
+  /** How long contexts are kept after the last flag has expired. */
+  lingerMs: number;
   record: AgentOptions['record'];
 }
+
+/**
+ * A timer that a shadow request left behind is known as shadow, and refused, only while contexts are kept; afterwards it would be taken for ordinary
+ * work.
+ */
+export const DEFAULT_LINGER_MS = 10 * 60_000;
 
 type Env = Record<string, string | undefined>;
 
@@ -34,6 +42,7 @@ export function resolveSettings(options: Partial<AgentOptions>, env: Env = proce
     killFile: options.killFile ?? text(env.SHADOWLINE_KILL_FILE),
     adminPort: options.adminPort ?? number(env, 'SHADOWLINE_ADMIN_PORT', undefined, problems),
     killSignal: options.killSignal ?? (text(env.SHADOWLINE_KILL_SIGNAL) as NodeJS.Signals | undefined),
+    lingerMs: options.lingerMs ?? number(env, 'SHADOWLINE_LINGER_MS', DEFAULT_LINGER_MS, problems)!,
     record: options.record ?? readRecord(env, problems),
   };
 }

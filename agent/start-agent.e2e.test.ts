@@ -105,9 +105,10 @@ describe('states', () => {
     expect(await status()).toBe('armed');
   }, 40_000);
 
-  it('disarms after the flag’s expiry and the grace', async () => {
+  it('disarms when the flag has expired and the linger is over', async () => {
     const port = await freePort();
-    const a = await bench.start('a', { env: { SHADOWLINE_ADMIN_PORT: String(port) } });
+    const env = { SHADOWLINE_ADMIN_PORT: String(port), SHADOWLINE_LINGER_MS: '2000' };
+    const a = await bench.start('a', { env });
     await call(`${a.url}/who`, { headers: { 'x-shadow': bench.token(1_100) } });
     const status = async () => (await call(`http://127.0.0.1:${port}/status`)).body.state;
     expect(await status()).toBe('armed');
