@@ -13,7 +13,7 @@ const ALLOWED: Record<string, { folders: string[]; npm: string[] | 'any' }> = {
     npm: 'any',
   },
   reports: { folders: ['orchestrator/result'], npm: ['chart.js', '@napi-rs/canvas', 'hdr-histogram-js'] },
-  scenarios: { folders: ['agent', 'shadow-db', 'orchestrator', 'reports'], npm: 'any' },
+  scenarios: { folders: ['agent', 'shadow-db', 'orchestrator', 'orchestrator/result', 'reports'], npm: 'any' },
   bin: { folders: ['agent', 'shadow-db', 'orchestrator', 'orchestrator/result', 'reports'], npm: 'any' },
   bench: { folders: ['agent', 'shadow-db', 'orchestrator'], npm: 'any' },
 };

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { parseAccessLogLine } from '../../orchestrator/recording/access-log.js';
+import { parseResult } from '../../orchestrator/result/schema.js';
 import { type Chain, root, SHADOW_TOPIC, startChain } from './chain.js';
 import { compareWithUsers } from './compare.js';
 import { type Arrival, journeys } from './journeys.js';
@@ -115,8 +116,19 @@ async function play(chain: Chain): Promise<number> {
   say('comparing the real tables with what the users know of');
   const comparison = await compareWithUsers(chain, [...yesterday.log.transfers, ...today.log.transfers]);
   for (const line of comparison.lines) say(`  ${line}`);
+  const runDir = await runOf(chain, runsDir);
+  if (runDir !== undefined) say(`report: ${join(runDir, 'report.html')}`);
   if (options.keep && !interrupted.signal.aborted) await keep(chain);
   return comparison.equal ? run.code : run.code || 1;
+}
+
+/** The folder of this chain's run: another demo may write to the same place. */
+async function runOf(chain: Chain, runsDir: string): Promise<string | undefined> {
+  for (const name of (await readdir(runsDir).catch(() => [])).sort().reverse()) {
+    const text = await readFile(join(runsDir, name, 'result.json'), 'utf8').catch(() => undefined);
+    if (text !== undefined && parseResult(JSON.parse(text)).run.target === chain.target) return join(runsDir, name);
+  }
+  return undefined;
 }
 
 async function keep(chain: Chain): Promise<void> {
