@@ -47,10 +47,16 @@ export function resultOf(facts: RunFacts): Result {
   const { scenario, engine, live, preflight, telemetry } = facts;
   const loadStartedAtMs = engine?.loadStartedAtMs;
   const watchesGenerator = scenario.guardrails.some((guardrail) => guardrail.subject === 'generator');
-  const steps = stepsOf(engine?.steps ?? [], live?.series ?? [], scenario.slo, {
-    limitedSteps: live?.watch?.limitedSteps ?? new Set(),
-    latenessP99Us: watchesGenerator ? undefined : DEFAULT_LATENESS_P99_US,
-  });
+  const steps = stepsOf(
+    engine?.steps ?? [],
+    live?.series ?? [],
+    scenario.slo,
+    {
+      limitedSteps: live?.watch?.limitedSteps ?? new Set(),
+      latenessP99Us: watchesGenerator ? undefined : DEFAULT_LATENESS_P99_US,
+    },
+    { stopped: engine !== undefined && engine.endedBecause !== 'schedule finished' },
+  );
   const thresholds =
     engine === undefined ? [] : scenario.slo.map((one) => evaluateThreshold(one, dataOfResult(engine)));
   const guardrails = live?.watch?.results(engine?.stopTookMs ?? null) ?? [];

@@ -40,7 +40,9 @@ function tally(change: Partial<StepTally> & { p99Us?: number; latenessUs?: numbe
 
 const slo = [parseThreshold('p99(response) < 300ms'), parseThreshold('errors < 1%')];
 const bounds = { limitedSteps: new Set<number>(), latenessP99Us: 50_000 };
-const judge = (change: Parameters<typeof tally>[0]) => stepsOf([tally(change)], [], slo, bounds)[0]!;
+const finished = { stopped: false };
+const judge = (change: Parameters<typeof tally>[0], end = finished) =>
+  stepsOf([tally(change)], [], slo, bounds, end)[0]!;
 
 describe('steps', () => {
   it.each([
@@ -69,6 +71,15 @@ describe('steps', () => {
     expect(judge(change)).toMatchObject(expected);
   });
 
+  it('a rate that was not held to the end is not shown to be sustained, but it may be shown to be missed', () => {
+    expect(judge({}, { stopped: true })).toMatchObject({ withinSlo: null, note: expect.stringContaining('stopped') });
+    expect(judge({ errors: 50 }, { stopped: true }).withinSlo).toBe(false);
+    const steps = stepsOf([tally({}), tally({ index: 1 }), tally({ index: 2, started: 0 })], [], slo, bounds, {
+      stopped: true,
+    });
+    expect(steps.map(({ withinSlo }) => withinSlo).slice(0, 2)).toEqual([true, null]);
+  });
+
   it('takes the highest held step below the lowest that missed as sustained', () => {
     const steps = stepsOf(
       [
@@ -80,6 +91,7 @@ describe('steps', () => {
       [],
       slo,
       bounds,
+      finished,
     );
     const capacity = capacityOf(steps, [], 250);
     expect(capacity).toMatchObject({
@@ -92,12 +104,12 @@ describe('steps', () => {
   });
 
   it('does not call the highest rate that was tried the limit', () => {
-    const capacity = capacityOf(stepsOf([tally({})], [], slo, bounds), [], null);
+    const capacity = capacityOf(stepsOf([tally({})], [], slo, bounds, finished), [], null);
     expect(capacity.sentence).toMatch(/the limit lies above it/);
   });
 
   it('says nothing about capacity after a recorded schedule', () => {
-    const steps = stepsOf([tally({ kind: 'recorded', targetRatePerSec: null })], [], slo, bounds);
+    const steps = stepsOf([tally({ kind: 'recorded', targetRatePerSec: null })], [], slo, bounds, finished);
     expect(capacityOf(steps, [], null)).toMatchObject({ sustained: null, firstMissed: null });
   });
 });

@@ -12,6 +12,12 @@ export interface GeneratorBounds {
   latenessP99Us: number | undefined;
 }
 
+/** How the load ended. */
+export interface LoadEnd {
+  /** Something stopped it before its schedule was finished. */
+  stopped: boolean;
+}
+
 const MIN_ACHIEVED_SHARE = 0.99;
 export const DEFAULT_LATENESS_P99_US = 50_000;
 /** Seconds at the beginning of a step in which queues still fill. */
@@ -24,8 +30,11 @@ export function stepsOf(
   series: readonly SeriesPoint[],
   slo: readonly Threshold[],
   bounds: GeneratorBounds,
+  end: LoadEnd,
 ): Step[] {
-  return tallies.map((tally) => {
+  // A rate that was not held to the end is not shown to be sustained; that it was missed may well be.
+  const cut = end.stopped ? tallies.findLastIndex((tally) => tally.started > 0) : -1;
+  return tallies.map((tally, position) => {
     const seconds = Math.max(0, tally.toS - tally.fromS);
     const own = series.filter((point) => point.phase === 'load' && point.stepIndex === tally.index);
     const latencies = latenciesOf(tally);
@@ -34,7 +43,7 @@ export function stepsOf(
     const achieved = tally.offered === 0 ? 1 : tally.started / tally.offered;
     const generatorLimited =
       bounds.limitedSteps.has(tally.index) || late || (achieved < MIN_ACHIEVED_SHARE && tally.dropped === 0);
-    const judged = judgeStep(tally, slo);
+    const judged = cutShort(judgeStep(tally, slo), position === cut);
     const counts = tally.kind !== 'ramp' && !generatorLimited;
     return {
       index: tally.index,
@@ -58,8 +67,17 @@ export function stepsOf(
   });
 }
 
+interface Judged {
+  ok: boolean | null;
+  note: string | undefined;
+}
+
+function cutShort(judged: Judged, isCut: boolean): Judged {
+  return isCut && judged.ok === true ? { ok: null, note: 'the load was stopped before this step had ended' } : judged;
+}
+
 /** Null when a percentile has too few samples for a finite upper bound (368 for p99). */
-function judgeStep(tally: StepTally, slo: readonly Threshold[]): { ok: boolean | null; note: string | undefined } {
+function judgeStep(tally: StepTally, slo: readonly Threshold[]): Judged {
   if (tally.dropped > 0) return { ok: false, note: `${tally.dropped} requests were dropped at the in-flight limit` };
   let ok: boolean | null = true;
   let note: string | undefined;
