@@ -249,6 +249,33 @@ describe('the demo chain', () => {
     }
   });
 
+  it('keeps everything apart in mode schema as well', async () => {
+    const edited = shortScenario({
+      'shadow.mysql.main.mode': 'schema',
+      // Rights on both would be too wide for either.
+      'shadow.mysql.main.account.user': `schema_${chain.database}`,
+    });
+    const whole = readFileSync(chain.agentConfigFile, 'utf8');
+    const config = await stress(['agent-config', edited]).ended;
+    writeFileSync(chain.agentConfigFile, config.stdout);
+    await must(['shadow-db', 'provision', edited, '--apply']);
+    try {
+      for (const name of [...chain.services.keys()]) await restart(name);
+      const run = await withUsers(() => startRun(edited).ended);
+      const result = resultOf(run.runDir);
+      expect({ code: run.code, verdict: result.verdict }).toMatchObject({ code: 0, verdict: { outcome: 'pass' } });
+      expect(result.isolation.outcome).toBe('clean');
+      const transfers = result.isolation.stores.find((store) => store.real.endsWith('.transfers'))!;
+      expect(transfers.shadow).toBe(`${chain.database}_shadow.transfers`);
+      expect(transfers.rowsFound).toBeGreaterThan(50);
+      expect(transfers.rowsFound).toBe(transfers.writesIssued);
+      await expectRealTablesUntouched();
+    } finally {
+      writeFileSync(chain.agentConfigFile, whole);
+      for (const name of [...chain.services.keys()]) await restart(name);
+    }
+  });
+
   it('refuses a forged, an expired, a doubled and a malformed flag with a code, and writes no row', async () => {
     const key = readPrivateKey(readFileSync(chain.env.MYBANK_KEY_FILE!, 'utf8'));
     const flag = { runId: 'e2e', unit: undefined, expiresAtMs: Date.now() + 60_000 };
