@@ -11,7 +11,9 @@ const shared = {
   },
   moduleNameMapper: {
     '^@shadowline/shadow-db$': '<rootDir>/shadow-db/index.ts',
-    '^@shadowline/shadow-db/server$': '<rootDir>/shadow-db/server/index.ts',
+    '^@shadowline/shadow-db/postgres$': '<rootDir>/shadow-db/postgres/index.ts',
+    '^@shadowline/shadow-db/server/postgres$': '<rootDir>/shadow-db/server/postgres/index.ts',
+    '^@shadowline/shadow-db/server$': '<rootDir>/shadow-db/server/mysql/index.ts',
     '^@shadowline/agent$': '<rootDir>/agent/index.ts',
     '^@shadowline/agent/capture$': '<rootDir>/agent/record/capture.ts',
     '^@shadowline/agent/(.*)$': '<rootDir>/agent/$1.ts',

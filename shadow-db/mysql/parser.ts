@@ -1,4 +1,4 @@
-import type { SqlRefusalCode } from './codes.js';
+import type { SqlRefusalCode } from '../codes.js';
 import type { Token } from './lexer.js';
 import type { Reader } from './reader.js';
 import type { Scope, Statement } from './statement.js';

@@ -1,26 +1,5 @@
+import type { Verb } from '../rewriter.js';
 import type { Token } from './lexer.js';
-
-/** What a statement does, in the words that the agent follows transactions by. */
-export type Verb =
-  | 'select'
-  | 'insert'
-  | 'replace'
-  | 'update'
-  | 'delete'
-  | 'truncate'
-  | 'lock'
-  | 'unlock'
-  | 'show'
-  | 'describe'
-  | 'explain'
-  | 'set'
-  | 'begin'
-  | 'commit'
-  | 'rollback'
-  | 'rollback-to'
-  | 'savepoint'
-  | 'release-savepoint'
-  | 'other';
 
 /** Names that a query block makes visible to column qualifiers. `ambiguous`: two tables of one name. */
 export interface Scope {

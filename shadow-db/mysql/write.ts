@@ -1,6 +1,7 @@
+import type { Verb } from '../rewriter.js';
 import { QueryParser } from './query.js';
 import type { Reader } from './reader.js';
-import type { Scope, TableUse, Verb } from './statement.js';
+import type { Scope, TableUse } from './statement.js';
 
 const insertModifiers = new Set(['LOW_PRIORITY', 'DELAYED', 'HIGH_PRIORITY', 'IGNORE']);
 const deleteModifiers = new Set(['LOW_PRIORITY', 'QUICK', 'IGNORE']);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isShadowName, maxNameLength, shadowName } from './names.js';
+import { isShadowName, maxNameLength, shadowName } from '../names.js';
 import { createRewriter } from './rewriter.js';
 
 const tables = { orders: 'shadow', items: 'shadow', branches: 'real-read' } as const;

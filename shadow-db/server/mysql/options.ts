@@ -1,6 +1,6 @@
-import { Mapping, type TableClass } from '../mapping.js';
-import { quoteName, shadowName } from '../names.js';
-import { ShadowDbError } from './db.js';
+import { Mapping, type TableClass } from '../../mapping.js';
+import { quoteName, shadowName } from '../../names.js';
+import { ShadowDbError } from '../db.js';
 
 export interface Seed {
   /** Condition on the real table; no ordering, no second statement. Default: every row. */

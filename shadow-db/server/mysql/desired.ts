@@ -1,5 +1,5 @@
-import { createRewriter, type RewriterOptions } from '../rewriter.js';
-import { ShadowDbError } from './db.js';
+import { createRewriter, type RewriterOptions } from '../../mysql/rewriter.js';
+import { ShadowDbError } from '../db.js';
 import type { ForeignKeyModel, SchemaModel, TableModel, TriggerModel, ViewModel } from './inspect.js';
 import type { Names } from './options.js';
 import { redirectBody } from './trigger-body.js';

@@ -1,4 +1,4 @@
-import type { Db } from './db.js';
+import type { Db } from '../db.js';
 import { guardShadowOnly } from './guard.js';
 import { type Account, Names } from './options.js';
 import { type Plan, type Step, withPassword } from './plan.js';

@@ -1,5 +1,5 @@
-import { lex } from '../lexer.js';
-import { createRewriter, type RewriterOptions } from '../rewriter.js';
+import { lex } from '../../mysql/lexer.js';
+import { createRewriter, type RewriterOptions } from '../../mysql/rewriter.js';
 
 export type BodyResult = { body: string } | { refused: string };
 

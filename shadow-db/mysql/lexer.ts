@@ -1,4 +1,4 @@
-import { Refusal } from './codes.js';
+import { Refusal } from '../codes.js';
 
 /**
  * word      unquoted name or keyword; `text` is upper case, the name itself is the slice of the SQL

@@ -1,4 +1,4 @@
-import { ShadowDbError } from './db.js';
+import { ShadowDbError } from '../db.js';
 import type { TableModel } from './inspect.js';
 
 /** Ids that belong to shadow rows of one table. Decimal digits, since they may pass 2^53. */

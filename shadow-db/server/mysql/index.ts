@@ -1,6 +1,7 @@
 /** Shadow tables on a real server: plan, provision, drift, verify, clean, and the leak scanner's SQL. Brings no driver of its own. */
+
+export { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
 export { type CleanOptions, type CleanReport, clean } from './clean.js';
-export { type Db, ShadowDbError, type ShadowDbErrorCode } from './db.js';
 export { type Difference, drift } from './drift.js';
 export { inspect, type SchemaModel, type TableModel } from './inspect.js';
 export type { Account, Seed, ShadowDbOptions } from './options.js';

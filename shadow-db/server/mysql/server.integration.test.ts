@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { dbOf, type TestDatabase, testDatabase } from '../fixtures/server.js';
-import { createRewriter } from '../rewriter.js';
+import { dbOf, type TestDatabase, testDatabase } from '../../fixtures/server.js';
+import { createRewriter } from '../../mysql/rewriter.js';
 import { guardShadowOnly } from './guard.js';
 import {
   clean,

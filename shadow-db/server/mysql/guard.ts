@@ -1,5 +1,5 @@
-import { lex, type Token } from '../lexer.js';
-import { ShadowDbError } from './db.js';
+import { lex, type Token } from '../../mysql/lexer.js';
+import { ShadowDbError } from '../db.js';
 import type { Names } from './options.js';
 
 /** Forms of the statements that change something; `#` stands for `schema`.`name`, which must be a shadow name. */

@@ -1,5 +1,5 @@
-import { quoteName } from '../names.js';
-import { type Db, quoteText, ShadowDbError } from './db.js';
+import { quoteName } from '../../names.js';
+import { type Db, quoteText, ShadowDbError } from '../db.js';
 import type { Account, Names } from './options.js';
 import type { Step } from './plan.js';
 

@@ -1,18 +1,9 @@
-import { Refusal } from './codes.js';
+import { Refusal } from '../codes.js';
+import type { Mapping } from '../mapping.js';
+import { isShadowName, quoteName } from '../names.js';
+import type { TableRef } from '../rewriter.js';
 import type { Token } from './lexer.js';
-import type { Mapping } from './mapping.js';
-import { isShadowName, quoteName } from './names.js';
 import type { Qualifier, Scope, Statement, TableUse } from './statement.js';
-
-/** A table that a statement touches. */
-export interface TableRef {
-  /** As written in the statement. */
-  schema?: string;
-  /** The real name. */
-  table: string;
-  /** Where the access goes: the shadow table (mode schema: `schema.table`), or the real name for real-read. */
-  target: string;
-}
 
 interface Splice {
   start: number;

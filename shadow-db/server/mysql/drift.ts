@@ -1,4 +1,4 @@
-import type { Db } from './db.js';
+import type { Db } from '../db.js';
 import { type Desired, type DesiredTable, desired } from './desired.js';
 import {
   type ForeignKeyModel,

@@ -1,6 +1,6 @@
-import { quoteName } from '../names.js';
+import { quoteName } from '../../names.js';
+import type { Db } from '../db.js';
 import { accountName, isOurs, readGrants } from './account.js';
-import type { Db } from './db.js';
 import { guardShadowOnly } from './guard.js';
 import { inspect, type SchemaModel, type TableModel } from './inspect.js';
 import { Names, type ShadowDbOptions } from './options.js';

@@ -1,7 +1,7 @@
-import { quoteName } from '../names.js';
-import { createRewriter } from '../rewriter.js';
+import { createRewriter } from '../../mysql/rewriter.js';
+import { quoteName } from '../../names.js';
+import { type Db, quoteText, ShadowDbError } from '../db.js';
 import { accountSteps, accountWarnings, type GrantState, readGrants } from './account.js';
-import { type Db, quoteText, ShadowDbError } from './db.js';
 import { type Desired, type DesiredTable, desired } from './desired.js';
 import { foreignKeyText, links, structure, triggerText } from './drift.js';
 import { type ForeignKeyModel, inspect, type SchemaModel, type TableModel } from './inspect.js';

@@ -1,5 +1,5 @@
-import { quoteName } from '../names.js';
-import type { Db } from './db.js';
+import { quoteName } from '../../names.js';
+import type { Db } from '../db.js';
 
 export interface ColumnModel {
   name: string;

@@ -1,5 +1,5 @@
-import { quoteName } from '../names.js';
-import type { Db } from './db.js';
+import { quoteName } from '../../names.js';
+import type { Db } from '../db.js';
 import { inspect, type TableModel } from './inspect.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { isMarked, markedFirst, type ReservedRange } from './range.js';

@@ -1,4 +1,4 @@
-import { Refusal, type SqlRefusalCode } from './codes.js';
+import { Refusal, type SqlRefusalCode } from '../codes.js';
 import type { Token } from './lexer.js';
 
 /** Walks over tokens. All of the parser's looking ahead goes through here. */

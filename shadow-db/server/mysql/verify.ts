@@ -1,5 +1,5 @@
-import { quoteName } from '../names.js';
-import type { Db } from './db.js';
+import { quoteName } from '../../names.js';
+import type { Db } from '../db.js';
 import { desired } from './desired.js';
 import { differences } from './drift.js';
 import { inspect, type TableModel } from './inspect.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { sqlRefusals } from './codes.js';
+import { sqlRefusals } from '../codes.js';
 import { createRewriter, type RewriteContext, type RewriterOptions } from './rewriter.js';
 
 const options: RewriterOptions = {
