@@ -5,7 +5,7 @@ import type { Expansion } from './expand.js';
 import type { ScenarioInput } from './grammar.js';
 import { isLoopback, storeUrl } from './hosts.js';
 import type { Problem } from './problem.js';
-import type { MysqlScenario, Scenario, ShadowScenario } from './scenario.js';
+import type { MysqlScenario, PostgresScenario, Scenario, ShadowScenario, TableClass } from './scenario.js';
 import { checkPrivateKey, checkPublicKey, SecretError } from './secrets.js';
 
 interface Surroundings {
@@ -40,6 +40,9 @@ export function build(input: ScenarioInput, around: Surroundings): { scenario: S
       flag: buildFlag(shadow.flag, around, report),
       mysql: Object.fromEntries(
         Object.entries(shadow.mysql).map(([name, store]) => [name, buildMysql(name, store, around, report)]),
+      ),
+      postgres: Object.fromEntries(
+        Object.entries(shadow.postgres).map(([name, store]) => [name, buildPostgres(name, store, around, report)]),
       ),
       kafka: shadow.kafka && {
         ...pick(shadow.kafka, 'suffix', 'brokers', 'topics'),
@@ -207,30 +210,7 @@ function buildMysql(
   if (url !== undefined && !/^[^/]+$/.test(database)) {
     report([...at, 'url'], 'the URL names no database', 'write it like this: mysql://user@host:3306/bank');
   }
-  const tables = new Map<string, MysqlScenario['tables'][string]>();
-  const classes = [
-    ['shadow', 'shadow'],
-    ['realRead', 'real-read'],
-    ['refuse', 'refuse'],
-  ] as const;
-  for (const [key, tableClass] of classes) {
-    input.tables[key].forEach((table, index) => {
-      if (tables.has(table))
-        report(
-          [...at, 'tables', key, index],
-          `table ${table} has a class already: ${tables.get(table)}`,
-          'a table has one class; keep one of them',
-        );
-      else tables.set(table, tableClass);
-    });
-  }
-  if (tables.size === 0)
-    report(
-      [...at, 'tables'],
-      'no table has a class',
-      'name those that the services write: tables: { shadow: [transfers] }',
-      true,
-    );
+  const tables = tableClasses(input.tables, at, report);
   for (const table of Object.keys(input.seed)) {
     if (tables.get(table) !== 'shadow')
       report(
@@ -250,15 +230,66 @@ function buildMysql(
       );
   }
   return {
-    url: input.url,
-    mode: input.mode,
-    suffix: input.suffix,
-    schema: input.schema ?? `${database}_shadow`,
-    account: input.account,
+    ...pick(input, 'url', 'mode', 'suffix', 'schemas', 'account', 'identityColumns', 'truncate'),
+    schema: input.schema ?? `${database}${input.suffix}`,
     tables: Object.fromEntries(tables),
     seed: input.seed as MysqlScenario['seed'],
-    identityColumns: input.identityColumns,
+    ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
   };
+}
+
+function buildPostgres(
+  name: string,
+  input: ScenarioInput['shadow']['postgres'][string],
+  around: Surroundings,
+  report: Report,
+): PostgresScenario {
+  const at = ['shadow', 'postgres', name];
+  const isExpanded = around.expansions.has([...at, 'url'].join('.'));
+  const { problem, url } = storeUrl(input.url, ['postgres:', 'postgresql:'], isExpanded);
+  if (problem !== undefined) report([...at, 'url'], problem.cause, problem.remedy);
+  if (url !== undefined && !/^\/[^/]+$/.test(url.pathname))
+    report([...at, 'url'], 'the URL names no database', 'write it like this: postgres://user@host:5432/bank');
+  const tables = tableClasses(input.tables, at, report);
+  return {
+    ...pick(input, 'url', 'mode', 'realSchema', 'suffix', 'schemas', 'account'),
+    schema: input.schema ?? `${input.realSchema}${input.suffix}`,
+    tables: Object.fromEntries(tables),
+    ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
+  };
+}
+
+/** Table (or pattern, or range) to class; each stands in one list. */
+function tableClasses(
+  input: ScenarioInput['shadow']['mysql'][string]['tables'],
+  at: Path,
+  report: Report,
+): Map<string, TableClass> {
+  const tables = new Map<string, TableClass>();
+  const classes = [
+    ['shadow', 'shadow'],
+    ['realRead', 'real-read'],
+    ['refuse', 'refuse'],
+  ] as const;
+  for (const [key, tableClass] of classes) {
+    input[key].forEach((table, index) => {
+      if (tables.has(table))
+        report(
+          [...at, 'tables', key, index],
+          `table ${table} has a class already: ${tables.get(table)}`,
+          'a table has one class; keep one of them',
+        );
+      else tables.set(table, tableClass);
+    });
+  }
+  if (tables.size === 0)
+    report(
+      [...at, 'tables'],
+      'no table has a class',
+      'name those that the services write: tables: { shadow: [transfers] }',
+      true,
+    );
+  return tables;
 }
 
 function buildRedis(
