@@ -51,7 +51,7 @@ export class MysqlTwin {
     connection.on('end', gone);
     if (!this.store.rewrites) return;
     const options = {
-      sql: 'SELECT @@SESSION.sql_mode, VERSION()',
+      sql: 'SELECT @@SESSION.sql_mode, VERSION(), @@character_set_client',
       rowsAsArray: false,
       nestTables: false,
       typeCast: true,
@@ -155,6 +155,7 @@ export function sessionOf(answer: string | undefined): RewriteContext {
       oracle: has('ORACLE'),
     },
     server: /mariadb/i.test(answer) ? 'mariadb' : 'mysql',
+    charset: /"@@character_set_client":"(\w+)"/.exec(answer)?.[1] ?? 'unknown',
   };
 }
 

@@ -36,7 +36,7 @@ export abstract class ExpressionParser extends Reader {
         if (id === T.end) return;
         const next = ids[this.at + 1];
         if (next === 46) this.qualified(scope);
-        else if (next === 40) this.fail('SQL_FUNCTION', 'a stored function');
+        else if (next === 40 && !this.isAllowed(id)) this.fail('SQL_FUNCTION', 'a stored function');
         else this.at += 1;
       } else if (id === 40) {
         this.bracketed(scope);
@@ -46,6 +46,7 @@ export abstract class ExpressionParser extends Reader {
         this.boundName();
       } else {
         if (id === 46) this.fail('SQL_NOT_UNDERSTOOD', 'a dot without a name before it');
+        if (id === 123 || id === 125) this.odbcLiteral();
         this.at += 1;
       }
     }
@@ -83,9 +84,20 @@ export abstract class ExpressionParser extends Reader {
     if (this.depth > maxDepth) this.fail('SQL_TOO_DEEP', `more than ${maxDepth} brackets`);
   }
 
+  /** VALUES(column) of ON DUPLICATE KEY UPDATE, against the rows of a table value constructor. */
   private isValuesCall(): boolean {
-    // VALUES(col) of ON DUPLICATE KEY UPDATE against the rows of a table value constructor
-    return this.peek(1) === 40 && this.atName(2) && this.peek(3) !== 40;
+    if (this.peek(1) !== 40 || !this.atName(2)) return false;
+    let ahead = 3;
+    while (this.peek(ahead) === 46 && this.atName(ahead + 1)) ahead += 2;
+    return this.peek(ahead) === 41;
+  }
+
+  /** `{d '2024-04-12'}`, `{t …}`, `{ts …}`; other escapes hold functions or table references. Ends before the "}". */
+  private odbcLiteral(): void {
+    const isLiteral =
+      this.peek() === 123 && this.peek(2) === T.string && /^(?:d|t|ts)$/i.test(this.textOf(this.at + 1));
+    if (!isLiteral || this.peek(3) !== 125) this.fail('SQL_NOT_UNDERSTOOD', 'an unexpected brace');
+    this.at += 3;
   }
 
   /** A name that the driver puts in later: a column, maybe qualified. It never opens a call or a table reference. */
@@ -143,7 +155,7 @@ export abstract class ExpressionParser extends Reader {
         if (next === W.VALUE) this.fail('SQL_SEQUENCE', 'a sequence');
         break;
       case W.NATURAL:
-        if (wordText(call) !== 'AGAINST') this.unexpected();
+        if (call !== W.AGAINST) this.unexpected();
         break;
       case W.FROM:
         if ((callFlags & F.fromCall) === 0) this.unexpected();
@@ -179,6 +191,7 @@ export abstract class ExpressionParser extends Reader {
   private beforeBracket(id: number, flags: number, scope: Scope, call: number): void {
     if ((flags & (F.function | F.mysqlFunction | F.mariadbFunction)) !== 0) {
       this.checkFunction(flags);
+      if (id === W.AGAINST && this.peek(-1) !== 41) this.fail('SQL_FUNCTION', 'AGAINST without MATCH');
       this.at += 1;
       this.bracketed(scope, id);
       if (id === W.POINT) this.checkPoint();
@@ -187,7 +200,8 @@ export abstract class ExpressionParser extends Reader {
     if ((flags & F.refusedFunction) !== 0) this.refuseFunction(id);
     const isType =
       this.peek(-1) === W.AS || (call === W.CONVERT && this.peek(-1) === 44 && (flags & F.convertType) !== 0);
-    if (!isType && (flags & F.beforeBracket) === 0) {
+    const isMember = id === W.OF && /^member$/i.test(this.textOf(this.at - 1));
+    if (!isType && !isMember && (flags & F.beforeBracket) === 0 && !this.isAllowed(id)) {
       if ((flags & F.notInExpression) !== 0) this.unexpected();
       this.fail('SQL_FUNCTION', 'a function that is not built in');
     }
@@ -199,9 +213,15 @@ export abstract class ExpressionParser extends Reader {
     this.at += 1;
   }
 
+  /** Named in the configuration as built in. A quoted name is never. */
+  private isAllowed(id: number): boolean {
+    const { functions } = this.options;
+    return functions.size > 0 && id !== T.ident && functions.has(this.textOf(this.at).toLowerCase());
+  }
+
   private checkFunction(flags: number): void {
     const { options } = this;
-    if ((flags & F.function) === 0) {
+    if ((flags & F.function) === 0 && !this.isAllowed(this.peek())) {
       const here = options.server === 'mysql' ? F.mysqlFunction : options.server === 'mariadb' ? F.mariadbFunction : 0;
       if ((flags & here) === 0) this.fail('SQL_FUNCTION', 'a function that is not built in on every server');
     }

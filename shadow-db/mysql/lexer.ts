@@ -19,12 +19,12 @@ for (let code = 0; code < 128; code += 1) {
   if (/[0-9]/.test(character)) classes[code] = C.digit;
   else if (/[A-Za-z_$]/.test(character)) classes[code] = C.name;
   else if (/[ \t\n\r\f\v]/.test(character)) classes[code] = C.space;
-  else if ('(),=<>!+%&|^~;'.includes(character)) classes[code] = C.punct;
+  else if ('(),=<>!+%&|^~;{}'.includes(character)) classes[code] = C.punct;
   else if ('\'"`?@#-/.*:'.includes(character)) classes[code] = C.other;
 }
 
-/** Blanks beyond ASCII: to some connection character sets they are white space (U+00A0 is, in latin1), to others part of a name. */
-const foreignBlank = /[\s\u0085]/;
+/** Controls and blanks beyond ASCII: to some connection character sets they are white space (U+00A0 in latin1), to others part of a name. */
+const foreignBlank = /[\s\u0080-\u00a0]/;
 const most = 1 << 16;
 
 /**
@@ -330,24 +330,28 @@ export class Lexer {
     return this.push(double ? T.nameParam : T.param, start, at);
   }
 
+  /** `@name`, ``@`name` ``, `@'name'`; `@@name` with parts, quoted or not, that dots join. A quoted part ends it. */
   private variable(start: number): number {
     const { sql } = this;
-    let at = start + 1;
-    if (at < sql.length && sql.charCodeAt(at) === 64) at += 1;
-    for (; at < sql.length; ) {
-      const code = sql.charCodeAt(at);
+    const system = sql.charCodeAt(start + 1) === 64;
+    let at = start + (system ? 2 : 1);
+    for (;;) {
+      const code = at < sql.length ? sql.charCodeAt(at) : 0;
       if (code === 96) at = this.quotedEnd(at, code);
-      else if ((code === 39 || code === 34) && at === start + 1) {
+      else if (!system && (code === 39 || code === 34)) {
         if (code === 34) this.sawDoubleQuote = true;
         at = this.stringEnd(at, code, code === 34 && this.ansiQuotes ? true : this.noBackslashEscapes);
-        break;
-      } else if (isNamePart(code) || code === 46) {
-        if (code >= 128) this.checkBlank(code, at);
-        at += 1;
-      } else break;
+      } else {
+        const from = at;
+        while (at < sql.length && (isNamePart(sql.charCodeAt(at)) || (!system && sql.charCodeAt(at) === 46))) {
+          if (sql.charCodeAt(at) >= 128) this.checkBlank(sql.charCodeAt(at), at);
+          at += 1;
+        }
+        if (at === from) throw new Refusal('SQL_CHARACTER', 'a variable without a name', start);
+      }
+      if (!system || at >= sql.length || sql.charCodeAt(at) !== 46) return this.push(T.variable, start, at);
+      at += 1;
     }
-    if (at === start + 1) throw new Refusal('SQL_CHARACTER', 'a lone @', start);
-    return this.push(T.variable, start, at);
   }
 
   private comment(start: number): number {

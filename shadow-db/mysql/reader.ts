@@ -16,6 +16,8 @@ export interface ParseOptions extends LexMode {
   ignoreSpace: boolean | undefined;
   oracle: boolean;
   server: 'mysql' | 'mariadb' | undefined;
+  /** Further functions, in lower case, that are known to be built in. */
+  functions: ReadonlySet<string>;
 }
 
 /** Walks over the tokens of one statement; what the parser finds is collected here. One object reads many statements, one at a time. */

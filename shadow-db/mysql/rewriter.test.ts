@@ -351,6 +351,11 @@ describe('functions that could be stored ones', () => {
     ['select now/**/()', on(undefined, true), 'SQL_FUNCTION'],
     ['select now /* x */ ()', on(undefined, true), 'SQL_FUNCTION'],
     ['select abs (1)', on(undefined, false), 'pass'],
+    ['select match (a) against (? in natural language mode) from orders', on(undefined), 'rewrite'],
+    ['select against(1)', on(undefined), 'SQL_FUNCTION'],
+    ["select 1 member of ('[1]')", on(undefined), 'pass'],
+    ['select of(1)', on(undefined), 'SQL_FUNCTION'],
+    ['select 1 member (1)', on(undefined), 'SQL_FUNCTION'],
     // names that one server only knows
     ['select uuid_to_bin(?)', on('mysql'), 'pass'],
     ['select uuid_to_bin(?)', on('mariadb'), 'SQL_FUNCTION'],
@@ -369,6 +374,78 @@ describe('functions that could be stored ones', () => {
     ["select a like ? escape ('|')", on(undefined), 'pass'],
   ])('%s %j → %s', (sql, context, expected) => {
     const result = table.rewrite(sql, context);
+    expect(result.action === 'refuse' ? result.code : result.action).toBe(expected);
+  });
+});
+
+describe('functions that the configuration names', () => {
+  const own = createRewriter({ ...options, functions: ['Any_Value', 'fee'] });
+  it.each([
+    ['select any_value(1), FEE(2)', 'pass'],
+    ['select `fee`(2)', 'SQL_FUNCTION'],
+    ['select app.fee(2)', 'SQL_FUNCTION'],
+    ['select fees(2)', 'SQL_FUNCTION'],
+  ])('%s → %s', (sql, expected) => {
+    const result = own.rewrite(sql, plain);
+    expect(result.action === 'refuse' ? result.code : result.action).toBe(expected);
+  });
+});
+
+describe('where a name or a value ends', () => {
+  it.each([
+    // a quoted variable ends at its quote
+    ['select @`a`from secrets', 'SQL_REFUSED_TABLE'],
+    ["select @'a'from secrets", 'SQL_REFUSED_TABLE'],
+    ['select @@`sql_mode`from secrets', 'SQL_REFUSED_TABLE'],
+    ['select @@session.`sql_mode`from secrets', 'SQL_REFUSED_TABLE'],
+    ['select @a`from`secrets', 'pass: select @a`from`secrets'],
+    ['select @a.b from secrets', 'SQL_REFUSED_TABLE'],
+    ['select @', 'SQL_CHARACTER'],
+    ['select @@.a', 'SQL_CHARACTER'],
+    // names are folded as ASCII only
+    ['with straße as (select 1) select * from strasse', 'SQL_AMBIGUOUS'],
+    ['with ß as (select 1) select * from ss', 'SQL_AMBIGUOUS'],
+    ['with \u212a as (select 1) select * from k', 'SQL_AMBIGUOUS'],
+    ['with ı as (select 1) select * from i', 'SQL_AMBIGUOUS'],
+    ['with É as (select 1) select * from secrets', 'SQL_REFUSED_TABLE'],
+    ['select 1 from orders lımıt', 'rewrite: select 1 from `orders_shadow` lımıt'],
+    ['ſelect 1 from orders', 'SQL_NOT_UNDERSTOOD'],
+    ["set ſql_mode = ''", 'SQL_SET'],
+    // literals of ODBC, and what else stands in braces
+    [
+      "select {d '2024-04-12'}, {ts '2024-04-12 00:00:00'} from orders",
+      "rewrite: select {d '2024-04-12'}, {ts '2024-04-12 00:00:00'} from `orders_shadow` AS `orders`",
+    ],
+    ['select {fn now()}', 'SQL_NOT_UNDERSTOOD'],
+    ['select * from {oj orders}', 'SQL_NOT_UNDERSTOOD'],
+    ['select 1 }', 'SQL_NOT_UNDERSTOOD'],
+    // rows of VALUES against the call
+    ["with w as (values (x'00'), (?)) select * from w", "pass: with w as (values (x'00'), (?)) select * from w"],
+    [
+      "select * from ((values (null, 'k')) as v cross join orders)",
+      "rewrite: select * from ((values (null, 'k')) as v cross join `orders_shadow` AS `orders`)",
+    ],
+    [
+      "select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",
+      "pass: select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",
+    ],
+  ])('%s', (sql, expected) => {
+    expect(code(sql)).toBe(expected);
+  });
+});
+
+describe('character sets', () => {
+  const yen = "select '\u00a5'' from secrets -- '";
+  it.each([
+    [yen, 'utf8mb4', 'pass'],
+    [yen, 'sjis', 'SQL_CHARACTER'],
+    [yen, undefined, 'SQL_CHARACTER'],
+    ["select 'é' from orders", undefined, 'rewrite'],
+    ["select 'é' from orders", 'latin1', 'rewrite'],
+    ["select 'é' from orders", 'gbk', 'SQL_CHARACTER'],
+    ["select 'e' from orders", 'gbk', 'rewrite'],
+  ])('%s in %s → %s', (sql, charset, expected) => {
+    const result = table.rewrite(sql, { ...plain, ...(charset && { charset }) });
     expect(result.action === 'refuse' ? result.code : result.action).toBe(expected);
   });
 });

@@ -11,6 +11,8 @@ export interface RewriterOptions extends MappingOptions {
   dialect: 'mysql';
   /** Let TRUNCATE through to shadow tables (it commits implicitly and resets AUTO_INCREMENT). Default false. */
   truncate?: boolean;
+  /** Functions that are built in on your server, or touch no table, and are not known here (`any_value` on MySQL). */
+  functions?: readonly string[];
   /** Number of statements kept; default 1000, at most 4,096 characters each. */
   cacheSize?: number;
 }
@@ -35,6 +37,11 @@ export interface RewriteContext {
   database?: string;
   /** What the session's server is. Left out: only functions that are built in on both are let through. */
   server?: 'mysql' | 'mariadb';
+  /**
+   * The connection's character set (`utf8mb4`). In some, a letter is sent as a backslash or a quote: text beyond ASCII is let
+   * through in UTF-8, latin1 and ASCII only. Left out: letters that are known for it are refused.
+   */
+  charset?: string;
 }
 
 /** Redirects MySQL and MariaDB text. */
@@ -62,6 +69,7 @@ export function createRewriter(options: RewriterOptions): Rewriter {
 class MySqlRewriter implements Rewriter {
   private readonly mapping: Mapping;
   private readonly allowTruncate: boolean;
+  private readonly functions: ReadonlySet<string>;
   // the mapping never changes, so its version need not be part of the key
   private readonly cache: LruCache<Cached>;
   private readonly parser: Parser;
@@ -71,6 +79,7 @@ class MySqlRewriter implements Rewriter {
   constructor(options: RewriterOptions) {
     this.mapping = new Mapping(options);
     this.allowTruncate = options.truncate ?? false;
+    this.functions = new Set(options.functions?.map((name) => name.toLowerCase()));
     this.cache = new LruCache(options.cacheSize ?? 1000);
     this.parser = new Parser(this.mapping.suffix);
     this.redirector = new Redirector(this.mapping);
@@ -96,6 +105,8 @@ class MySqlRewriter implements Rewriter {
 
   /** An unknown sql_mode flag counts only where the text has the character; then all readings must agree. */
   private everyReading(sql: string, context: RewriteContext, database: string): RewriteResult {
+    const charsetRefusal = checkCharset(sql, context.charset);
+    if (charsetRefusal !== undefined) return refused(charsetRefusal);
     const { ansiQuotes, noBackslashEscapes } = context.sqlMode ?? noMode;
     const first = this.once(sql, context, database, ansiQuotes ?? false, noBackslashEscapes ?? false);
     if (ansiQuotes !== undefined && noBackslashEscapes !== undefined) return first;
@@ -135,6 +146,7 @@ class MySqlRewriter implements Rewriter {
         ignoreSpace: sqlMode.ignoreSpace,
         oracle: sqlMode.oracle ?? false,
         server,
+        functions: this.functions,
       });
       const { verb } = parser;
       if (parser.uses.length === 0 && parser.schemas.length === 0 && parser.qualifiers.length === 0) {
@@ -175,11 +187,27 @@ class MySqlRewriter implements Rewriter {
 }
 
 /** All that changes what a text means, but for the schema's name. */
-function keyOf({ sqlMode, server }: RewriteContext): number {
-  const ofServer = server === undefined ? 0 : server === 'mysql' ? 1 : 2;
+function keyOf({ sqlMode, server, charset }: RewriteContext): number {
+  const ofCharset = charset === undefined ? 0 : utf8.test(charset) ? 1024 : 2048;
+  const ofServer = ofCharset + (server === undefined ? 0 : server === 'mysql' ? 1 : 2);
   if (sqlMode === undefined) return ofServer;
   const { ansiQuotes, noBackslashEscapes, ignoreSpace, oracle } = sqlMode;
   return ofServer + 4 * flag(ansiQuotes) + 16 * flag(noBackslashEscapes) + 64 * flag(ignoreSpace) + 256 * flag(oracle);
+}
+
+const utf8 = /^(?:utf-?8|cesu8|latin1|ascii|binary)/i;
+/** The yen sign and the overline: byte 5C (a backslash) and 7E in Japanese character sets. */
+const yen = /[\u00a5\u203e]/;
+const beyondAscii = /[\u0080-\uffff]/;
+
+function checkCharset(sql: string, charset: string | undefined): Refusal | undefined {
+  if (charset === undefined) {
+    const at = sql.search(yen);
+    return at === -1 ? undefined : new Refusal('SQL_CHARACTER', 'a letter that some character sets send as "\\"', at);
+  }
+  if (utf8.test(charset)) return undefined;
+  const at = sql.search(beyondAscii);
+  return at === -1 ? undefined : new Refusal('SQL_CHARACTER', `text beyond ASCII in ${charset}`, at);
 }
 
 function flag(value: boolean | undefined): number {

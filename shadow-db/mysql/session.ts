@@ -1,4 +1,5 @@
 import { Scope } from './statement.js';
+import { isAscii } from './tables.js';
 import { firstWord, T, W, wordText } from './words.js';
 import { WriteParser } from './write.js';
 
@@ -235,7 +236,8 @@ export abstract class SessionParser extends WriteParser {
       .replaceAll('`', '')
       .replace(/^@@(?:session\.|local\.)?/, '');
     if (/^(?:global|persist|persist_only)\./.test(name)) this.fail('SQL_SET', 'a global setting', target);
-    if (this.peek() === 46 || name.includes('.') || refusedSettings.has(name)) {
+    // servers fold letters beyond ASCII: another spelling of sql_mode could be one
+    if (this.peek() === 46 || name.includes('.') || refusedSettings.has(name) || !isAscii(name)) {
       this.fail('SQL_SET', 'a setting that is refused', target);
     }
     if (name === 'character_set_client') this.safeCharacterSet(this.at + (this.peek() === 58 ? 2 : 1));

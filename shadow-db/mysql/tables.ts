@@ -94,7 +94,8 @@ export abstract class TableParser extends ExpressionParser {
           this.fail('SQL_FUNCTION', 'a blank before the bracket', token);
         }
       }
-      if (id !== W.ON && (flags & F.notInExpression) !== 0) {
+      const isPlain = id === W.ON || (id === W.FOR && this.peek() === W.ORDINALITY);
+      if (!isPlain && (flags & F.notInExpression) !== 0) {
         this.fail('SQL_NOT_UNDERSTOOD', 'a query in JSON_TABLE', token);
       }
       if (this.peek() === 46 && this.peek(2) === 46) this.fail('SQL_NOT_UNDERSTOOD', 'a name of three parts', token);
@@ -183,7 +184,13 @@ export abstract class TableParser extends ExpressionParser {
     if (this.laterCommonTables.has(name)) {
       this.fail('SQL_AMBIGUOUS', 'a recursive WITH names a part that is defined later', use.name);
     }
-    return this.commonTables.has(name);
+    if (this.commonTables.has(name)) return true;
+    const loose = looseFold(name);
+    for (const other of this.commonTables) {
+      // servers fold letters beyond ASCII in ways of their own
+      if (looseFold(other) === loose) this.fail('SQL_AMBIGUOUS', 'a WITH part has nearly this name', use.name);
+    }
+    return false;
   }
 
   protected alias(use: TableUse): void {
@@ -212,10 +219,24 @@ export abstract class TableParser extends ExpressionParser {
   }
 }
 
-/**
- * Names of WITH parts are compared without case. Only ASCII letters are folded here: another name that a server takes for equal
- * is then read as a table and redirected or refused.
- */
+/** Names of WITH parts are compared without case; of what is folded beyond ASCII, servers have their own idea. */
 export function asciiFold(name: string): string {
   return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** Equal for all names that some server might take for equal. */
+function looseFold(name: string): string {
+  return isAscii(name)
+    ? name
+    : name
+        .normalize('NFKD')
+        .replace(/\p{M}+/gu, '')
+        .toUpperCase()
+        .toLowerCase();
+}
+
+const beyondAscii = /[\u0080-\uffff]/;
+
+export function isAscii(text: string): boolean {
+  return !beyondAscii.test(text);
 }
