@@ -27,6 +27,7 @@ export class LruCache<Value> {
   }
 
   set(key: string, value: Value): void {
+    if (this.capacity === 0) return;
     this.old.delete(key);
     if (!this.young.has(key) && this.young.size >= Math.ceil(this.capacity / 2)) {
       this.old = this.young;

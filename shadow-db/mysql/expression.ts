@@ -3,6 +3,9 @@ import { Scope } from './statement.js';
 import { F, firstWord, flagsOf, T, W, wordText } from './words.js';
 
 const maxDepth = 100;
+/** 1: a value or punctuation that goes by. */
+const isPlain = new Uint8Array(firstWord).fill(1);
+for (const id of [T.end, T.word, T.ident, T.nameParam, 40, 41, 46, 123, 125]) isPlain[id] = 0;
 
 /**
  * Expressions. It reads no grammar: an expression is a run of tokens in which only what can name a table matters. A word that
@@ -23,32 +26,55 @@ export abstract class ExpressionParser extends Reader {
   protected expression(scope: Scope, stops: number, call = 0, stopAtComma = false): void {
     const { ids } = this;
     const looks = stops | F.special;
+    let { at } = this;
     for (;;) {
-      const id = ids[this.at]!;
+      const id = ids[at]!;
       if (id >= firstWord) {
-        const bracket = ids[this.at + 1] === 40;
+        const bracket = ids[at + 1] === 40;
         const flags = flagsOf[id]!;
-        if (!bracket && (flags & looks) === 0) this.at += 1;
-        else if ((flags & stops) !== 0 && !(bracket && (id === W.LEFT || id === W.RIGHT))) return;
-        else if (bracket) this.beforeBracket(id, flags, scope, call);
+        if (!bracket && (flags & looks) === 0) {
+          at += 1;
+          continue;
+        }
+        this.at = at;
+        if ((flags & stops) !== 0 && !(bracket && (id === W.LEFT || id === W.RIGHT))) return;
+        if (bracket) this.beforeBracket(id, flags, scope, call);
         else this.special(id, call);
+        at = this.at;
       } else if (id <= T.ident) {
+        const next = ids[at + 1];
+        if (id !== T.end && next !== 46 && next !== 40) {
+          at += 1;
+          continue;
+        }
+        this.at = at;
         if (id === T.end) return;
-        const next = ids[this.at + 1];
         if (next === 46) this.qualified(scope);
-        else if (next === 40 && !this.isAllowed(id)) this.fail('SQL_FUNCTION', 'a stored function');
-        else this.at += 1;
-      } else if (id === 40) {
-        this.bracketed(scope);
-      } else if (id === 41 || (stopAtComma && id === 44)) {
-        return;
-      } else if (id === T.nameParam) {
-        this.boundName();
+        else if (this.isAllowed(id)) this.at += 1;
+        else this.fail('SQL_FUNCTION', 'a stored function');
+        at = this.at;
+      } else if (isPlain[id] === 1 && !(stopAtComma && id === 44)) {
+        at += 1;
       } else {
-        if (id === 46) this.fail('SQL_NOT_UNDERSTOOD', 'a dot without a name before it');
-        if (id === 123 || id === 125) this.odbcLiteral();
-        this.at += 1;
+        this.at = at;
+        if (id === 41 || id === 44) return;
+        this.mark(id, scope);
+        at = this.at;
       }
+    }
+  }
+
+  /** Punctuation that means something. */
+  private mark(id: number, scope: Scope): void {
+    if (id === 40) {
+      this.bracketed(scope);
+    } else if (id === T.nameParam) {
+      this.boundName();
+    } else if (id === 46) {
+      this.fail('SQL_NOT_UNDERSTOOD', 'a dot without a name before it');
+    } else {
+      this.odbcLiteral();
+      this.at += 1;
     }
   }
 
@@ -64,10 +90,10 @@ export abstract class ExpressionParser extends Reader {
       isQuery = true;
     } else if (id === 40) {
       isQuery = this.bracketed(scope) && this.goesOnAsQuery();
-      if (isQuery) this.restOfQuery(scope, new Scope(scope));
-      else this.expression(scope ?? new Scope(), 0, call);
+      if (isQuery) this.restOfQuery(scope, inner(scope));
+      else this.expression(scope ?? inner(undefined), 0, call);
     } else {
-      this.expression(scope ?? new Scope(), 0, call);
+      this.expression(scope ?? inner(undefined), 0, call);
     }
     this.expect(41, '")"');
     this.depth -= 1;
@@ -293,4 +319,9 @@ export abstract class ExpressionParser extends Reader {
     do this.at += 2;
     while (this.peek() === 44 && this.peek(1) === T.variable);
   }
+}
+
+/** The scope of a query block in brackets. */
+export function inner(parent: Scope | undefined): Scope {
+  return new Scope(parent, parent === undefined ? false : parent.bare);
 }

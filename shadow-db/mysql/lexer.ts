@@ -1,5 +1,5 @@
 import { Refusal } from '../codes.js';
-import { F, firstWord, flagsOf, longestWord, nextHash, T, wordAt, wordText } from './words.js';
+import { F, firstWord, flagsOf, longestWord, T, wordAt, wordText } from './words.js';
 
 export interface LexMode {
   ansiQuotes: boolean;
@@ -198,13 +198,11 @@ export class Lexer {
     const { sql } = this;
     const { length } = sql;
     let at = start;
-    let hash = 0;
     let ascii = true;
     while (at < length) {
       const code = sql.charCodeAt(at);
       if (code < 128) {
         if (nameParts[code] === 0) break;
-        hash = nextHash(hash, code | 0x20);
       } else {
         ascii = false;
         this.checkBlank(code, at);
@@ -215,7 +213,7 @@ export class Lexer {
     const qualified = index > 0 && this.ids[index - 1] === 46 && this.ends[index - 1] === start;
     let id: number = T.word;
     if (qualified) id = T.ident;
-    else if (ascii && at - start <= longestWord) id = wordAt(sql, start, at, hash);
+    else if (ascii && at - start <= longestWord) id = wordAt(sql, start, at);
     return this.push(id, start, at);
   }
 

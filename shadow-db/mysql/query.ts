@@ -1,4 +1,5 @@
-import { Scope } from './statement.js';
+import { inner } from './expression.js';
+import type { Scope } from './statement.js';
 import { asciiFold, TableParser } from './tables.js';
 import { F, T, W } from './words.js';
 
@@ -51,7 +52,7 @@ export abstract class QueryParser extends TableParser {
   private term(parent: Scope | undefined): Scope {
     const id = this.peek();
     if (id === W.SELECT) return this.select(parent);
-    const scope = new Scope(parent);
+    const scope = inner(parent);
     if (id === W.VALUES) {
       this.at += 1;
       this.expression(scope, F.endsQuery);
@@ -73,7 +74,7 @@ export abstract class QueryParser extends TableParser {
   }
 
   private select(parent: Scope | undefined): Scope {
-    const scope = new Scope(parent);
+    const scope = inner(parent);
     this.at += 1;
     while ((this.flags() & F.selectModifier) !== 0) this.at += 1;
     this.expression(scope, F.endsSelectList);

@@ -139,7 +139,8 @@ export class Reader {
     return this.at > 0 ? this.ends[this.at - 1]! : 0;
   }
 
-  protected fold(name: string): string {
+  foldedName(token: number): string {
+    const name = this.nameOf(token);
     return this.options.ignoreCase ? name.toLowerCase() : name;
   }
 

@@ -20,6 +20,7 @@ export class Redirector {
   private readonly places: Places;
   private readonly schemaMode: boolean;
   private parser!: Parser;
+  private count = 0;
   private readonly starts: number[] = [];
   private readonly ends: number[] = [];
   private readonly texts: string[] = [];
@@ -33,9 +34,7 @@ export class Redirector {
   /** Takes what the parser has just found in this text. Throws Refusal. */
   redirect(sql: string, parser: Parser): Redirected {
     this.parser = parser;
-    this.starts.length = 0;
-    this.ends.length = 0;
-    this.texts.length = 0;
+    this.count = 0;
     const { uses } = parser;
     const reads: TableRef[] = [];
     const writes: TableRef[] = [];
@@ -83,7 +82,7 @@ export class Redirector {
     }
     if (place.kind !== 'shadow') return;
     this.replace(use.name, place.target);
-    if (use.aliasAt === -1 || use.alias !== undefined) return;
+    if (use.aliasAt === -1 || use.alias !== -1) return;
     this.insert(use.aliasAt, place.alias);
     if (use.lock === undefined) return;
     // statements that take no alias (INSERT, DELETE) need the bare name locked too
@@ -101,7 +100,7 @@ export class Redirector {
     }
     if (mapping.mayBeShadowTable(name)) throw new Refusal('SQL_SHADOW_NAME', `${name} is a shadow name`, offset);
     if (this.schemaMode ? database === undefined : !scope.bare) return;
-    const use = scope.find(mapping.fold(name), database);
+    const use = scope.find(parser, mapping.fold(name), database);
     if (use === 'ambiguous') throw new Refusal('SQL_AMBIGUOUS', `${name} is two tables here`, offset);
     if (this.schemaMode) {
       // `app.o.id` with the alias o: what counts is the table behind the name
@@ -112,7 +111,7 @@ export class Redirector {
       if (place.kind === 'shadow') this.replace(schema, place.targetSchema);
       return;
     }
-    if (use === undefined || use === 'derived' || use.aliasAt !== -1 || use.alias !== undefined) return;
+    if (use === undefined || use === 'derived' || use.aliasAt !== -1 || use.alias !== -1) return;
     const place = this.places.of(use.database, use.table);
     if (place.kind === 'shadow') this.replace(table, place.target);
   }
@@ -145,21 +144,23 @@ export class Redirector {
   }
 
   private put(start: number, end: number, text: string): void {
-    this.starts.push(start);
-    this.ends.push(end);
-    this.texts.push(text);
+    const index = this.count++;
+    this.starts[index] = start;
+    this.ends[index] = end;
+    this.texts[index] = text;
   }
 
   private apply(sql: string): string {
-    const { starts, ends, texts } = this;
-    const count = starts.length;
+    const { starts, ends, texts, count } = this;
     if (count === 0) return sql;
     let inOrder = true;
     for (let at = 1; at < count && inOrder; at += 1) inOrder = starts[at - 1]! <= starts[at]!;
     let result = '';
     let from = 0;
     // a stable sort keeps an alias before a second lock at the same offset
-    const order = inOrder ? undefined : starts.map((_, at) => at).sort((a, b) => starts[a]! - starts[b]!);
+    const order = inOrder
+      ? undefined
+      : Array.from({ length: count }, (_, at) => at).sort((a, b) => starts[a]! - starts[b]!);
     for (let at = 0; at < count; at += 1) {
       const index = order === undefined ? at : order[at]!;
       result += sql.slice(from, starts[index]!) + texts[index]!;

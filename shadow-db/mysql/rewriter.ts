@@ -4,6 +4,7 @@ import { Mapping, type MappingOptions } from '../mapping.js';
 import type { RewriteResult, SqlRewriter, Verb } from '../rewriter.js';
 import type { LexMode } from './lexer.js';
 import { Parser } from './parser.js';
+import type { ParseOptions } from './reader.js';
 import { Redirector } from './redirect.js';
 import { T } from './words.js';
 
@@ -68,8 +69,8 @@ export function createRewriter(options: RewriterOptions): Rewriter {
 
 class MySqlRewriter implements Rewriter {
   private readonly mapping: Mapping;
-  private readonly allowTruncate: boolean;
-  private readonly functions: ReadonlySet<string>;
+  /** Filled in for each statement: one object serves them all. */
+  private readonly options: ParseOptions;
   // the mapping never changes, so its version need not be part of the key
   private readonly cache: LruCache<Cached>;
   private readonly parser: Parser;
@@ -78,8 +79,18 @@ class MySqlRewriter implements Rewriter {
 
   constructor(options: RewriterOptions) {
     this.mapping = new Mapping(options);
-    this.allowTruncate = options.truncate ?? false;
-    this.functions = new Set(options.functions?.map((name) => name.toLowerCase()));
+    this.options = {
+      ansiQuotes: false,
+      noBackslashEscapes: false,
+      truncate: options.truncate ?? false,
+      database: options.database,
+      ignoreCase: this.mapping.ignoreCase,
+      schemaMode: this.mapping.mode === 'schema',
+      ignoreSpace: undefined,
+      oracle: false,
+      server: undefined,
+      functions: new Set(options.functions?.map((name) => name.toLowerCase())),
+    };
     this.cache = new LruCache(options.cacheSize ?? 1000);
     this.parser = new Parser(this.mapping.suffix);
     this.redirector = new Redirector(this.mapping);
@@ -136,18 +147,14 @@ class MySqlRewriter implements Rewriter {
     const { parser } = this;
     const { sqlMode = noMode, server } = context;
     try {
-      parser.parse(sql, {
-        ansiQuotes,
-        noBackslashEscapes,
-        truncate: this.allowTruncate,
-        database,
-        ignoreCase: this.mapping.ignoreCase,
-        schemaMode: this.mapping.mode === 'schema',
-        ignoreSpace: sqlMode.ignoreSpace,
-        oracle: sqlMode.oracle ?? false,
-        server,
-        functions: this.functions,
-      });
+      const { options } = this;
+      options.ansiQuotes = ansiQuotes;
+      options.noBackslashEscapes = noBackslashEscapes;
+      options.database = database;
+      options.ignoreSpace = sqlMode.ignoreSpace;
+      options.oracle = sqlMode.oracle ?? false;
+      options.server = server;
+      parser.parse(sql, options);
       const { verb } = parser;
       if (parser.uses.length === 0 && parser.schemas.length === 0 && parser.qualifiers.length === 0) {
         return { action: 'pass', sql, verb };
@@ -188,24 +195,36 @@ class MySqlRewriter implements Rewriter {
 
 /** All that changes what a text means, but for the schema's name. */
 function keyOf({ sqlMode, server, charset }: RewriteContext): number {
-  const ofCharset = charset === undefined ? 0 : utf8.test(charset) ? 1024 : 2048;
+  const ofCharset = charset === undefined ? 0 : isSafe(charset) ? 1024 : 2048;
   const ofServer = ofCharset + (server === undefined ? 0 : server === 'mysql' ? 1 : 2);
   if (sqlMode === undefined) return ofServer;
   const { ansiQuotes, noBackslashEscapes, ignoreSpace, oracle } = sqlMode;
   return ofServer + 4 * flag(ansiQuotes) + 16 * flag(noBackslashEscapes) + 64 * flag(ignoreSpace) + 256 * flag(oracle);
 }
 
+/** No letter is sent as a backslash or a quote. */
 const utf8 = /^(?:utf-?8|cesu8|latin1|ascii|binary)/i;
 /** The yen sign and the overline: byte 5C (a backslash) and 7E in Japanese character sets. */
 const yen = /[\u00a5\u203e]/;
 const beyondAscii = /[\u0080-\uffff]/;
+
+let lastCharset = 'utf8mb4';
+let lastIsSafe = true;
+
+function isSafe(charset: string): boolean {
+  if (charset !== lastCharset) {
+    lastIsSafe = utf8.test(charset);
+    lastCharset = charset;
+  }
+  return lastIsSafe;
+}
 
 function checkCharset(sql: string, charset: string | undefined): Refusal | undefined {
   if (charset === undefined) {
     const at = sql.search(yen);
     return at === -1 ? undefined : new Refusal('SQL_CHARACTER', 'a letter that some character sets send as "\\"', at);
   }
-  if (utf8.test(charset)) return undefined;
+  if (isSafe(charset)) return undefined;
   const at = sql.search(beyondAscii);
   return at === -1 ? undefined : new Refusal('SQL_CHARACTER', `text beyond ASCII in ${charset}`, at);
 }

@@ -1,4 +1,4 @@
-import { Scope } from './statement.js';
+import { inner } from './expression.js';
 import { isAscii } from './tables.js';
 import { firstWord, T, W, wordText } from './words.js';
 import { WriteParser } from './write.js';
@@ -190,7 +190,7 @@ export abstract class SessionParser extends WriteParser {
   /** [LIKE '…' | WHERE expression] [LIMIT …] */
   private showFilter(): void {
     this.take(W.WHERE);
-    this.expression(new Scope(), 0);
+    this.expression(inner(undefined), 0);
   }
 
   protected set(): void {
@@ -227,7 +227,7 @@ export abstract class SessionParser extends WriteParser {
     this.take(58);
     this.expect(61, '"="');
     if (this.wordThere() === 'ON' || this.wordThere() === 'BINARY') this.at += 1;
-    else this.expression(new Scope(), 0, 0, true);
+    else this.expression(inner(undefined), 0, 0, true);
   }
 
   private systemVariable(target: number): void {

@@ -6,7 +6,8 @@ export interface TableUse {
   /** The names without quotes; `database` is the session's default schema where none is written. */
   database: string;
   table: string;
-  alias: string | undefined;
+  /** Token of the alias; -1: none. */
+  alias: number;
   /** Offset where ` AS name` goes when the name is replaced; -1 where the grammar takes no alias. */
   aliasAt: number;
   write: boolean;
@@ -17,72 +18,67 @@ export interface TableUse {
 /** A table, a derived table or WITH part, or two of one name. */
 export type Visible = TableUse | 'derived' | 'ambiguous';
 
+/** Gives the name of a token, folded as the server compares it. */
+export interface Namer {
+  foldedName(token: number): string;
+}
+
 const fewNames = 16;
 
-/** Names that a query block makes visible to column qualifiers, from the innermost block outwards. */
+/** Names that a query block makes visible to column qualifiers. Most statements never ask for one, so names are made on demand. */
 export class Scope {
   readonly parent: Scope | undefined;
   /** A table in reach is written without an alias (INSERT, DELETE): its qualifiers must follow its name. */
   bare: boolean;
-  private readonly names: string[] = [];
-  private readonly entries: (TableUse | 'derived')[] = [];
+  /** Tables; for derived tables and WITH parts the token of their name. */
+  readonly entries: (TableUse | number)[] = [];
   private index: Map<string, Visible> | undefined;
 
-  constructor(parent?: Scope) {
+  constructor(parent: Scope | undefined, bare: boolean) {
     this.parent = parent;
-    this.bare = parent?.bare ?? false;
-  }
-
-  get size(): number {
-    return this.names.length;
-  }
-
-  declare(name: string, entry: TableUse | 'derived'): void {
-    this.names.push(name);
-    this.entries.push(entry);
-    this.index = undefined;
+    this.bare = bare;
   }
 
   /** What this block itself says of a name. `database`: where the qualifier names one. */
-  own(name: string, database?: string): Visible | undefined {
-    const { names, entries } = this;
-    if (names.length > fewNames && database === undefined) return this.indexed().get(name);
+  own(namer: Namer, name: string, database?: string): Visible | undefined {
+    const { entries } = this;
+    if (entries.length > fewNames && database === undefined) return this.indexed(namer).get(name);
     let found: Visible | undefined;
-    for (let at = 0; at < names.length; at += 1) {
-      if (names[at] !== name) continue;
-      const entry = entries[at]!;
-      if (database !== undefined && (entry === 'derived' || entry.database !== database)) continue;
+    for (const entry of entries) {
+      if (nameOf(namer, entry) !== name) continue;
+      if (database !== undefined && (typeof entry === 'number' || entry.database !== database)) continue;
       if (found !== undefined) return 'ambiguous';
-      found = entry;
+      found = typeof entry === 'number' ? 'derived' : entry;
     }
     return found;
   }
 
-  find(name: string, database?: string): Visible | undefined {
-    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.parent) {
-      const found = scope.own(name, database);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  /** The same, from this block outwards. */
+  find(namer: Namer, name: string, database?: string): Visible | undefined {
+    const found = this.own(namer, name, database);
+    return found ?? this.parent?.find(namer, name, database);
   }
 
   /** Tables of the block, without derived ones. */
   tables(): TableUse[] {
-    return this.entries.filter((entry): entry is TableUse => entry !== 'derived');
+    return this.entries.filter((entry): entry is TableUse => typeof entry !== 'number');
   }
 
-  /** Goes through the block's own names. */
-  each(visit: (name: string, entry: TableUse | 'derived') => void): void {
-    for (let at = 0; at < this.names.length; at += 1) visit(this.names[at]!, this.entries[at]!);
-  }
-
-  private indexed(): Map<string, Visible> {
-    if (this.index !== undefined) return this.index;
+  private indexed(namer: Namer): Map<string, Visible> {
+    if (this.index !== undefined && this.index.size > 0) return this.index;
     const index = new Map<string, Visible>();
-    this.each((name, entry) => index.set(name, index.has(name) ? 'ambiguous' : entry));
+    for (const entry of this.entries) {
+      const name = nameOf(namer, entry);
+      index.set(name, index.has(name) ? 'ambiguous' : typeof entry === 'number' ? 'derived' : entry);
+    }
     this.index = index;
     return index;
   }
+}
+
+function nameOf(namer: Namer, entry: TableUse | number): string {
+  if (typeof entry === 'number') return namer.foldedName(entry);
+  return namer.foldedName(entry.alias === -1 ? entry.name : entry.alias);
 }
 
 /** `table.column` or `schema.table.column` in an expression; tokens by index, -1: none. */

@@ -1,5 +1,5 @@
-import { ExpressionParser } from './expression.js';
-import { Scope, type TableUse } from './statement.js';
+import { ExpressionParser, inner } from './expression.js';
+import type { Scope, TableUse } from './statement.js';
 import { F, firstWord, flagsOf, T, W } from './words.js';
 
 /** Table references: `FROM`, joins, derived tables, index hints, and plain table names. */
@@ -70,8 +70,12 @@ export abstract class TableParser extends ExpressionParser {
     this.alias(use);
     this.indexHints();
     const hidden = this.isCommonTable(use);
-    scope.declare(this.fold(use.alias ?? use.table), hidden ? 'derived' : use);
-    if (!hidden) this.uses.push(use);
+    if (hidden) {
+      scope.entries.push(use.alias === -1 ? use.name : use.alias);
+      return;
+    }
+    scope.entries.push(use);
+    this.uses.push(use);
   }
 
   /** JSON_TABLE(document, path COLUMNS (…)): column definitions and paths; only plain expressions are let through. */
@@ -112,7 +116,7 @@ export abstract class TableParser extends ExpressionParser {
     if (this.peek() === 40) {
       isQuery = this.tableGroup(scope);
       if (isQuery && this.goesOnAsQuery()) {
-        this.restOfQuery(scope, new Scope(scope));
+        this.restOfQuery(scope, inner(scope));
       } else {
         if (isQuery) this.derivedAlias(scope);
         isQuery = false;
@@ -135,7 +139,7 @@ export abstract class TableParser extends ExpressionParser {
 
   private derivedAlias(scope: Scope): void {
     if (!this.take(W.AS) && !this.atImplicitAlias()) return;
-    scope.declare(this.fold(this.nameOf(this.name())), 'derived');
+    scope.entries.push(this.name());
     if (this.peek() === 40) this.nameList();
   }
 
@@ -167,7 +171,7 @@ export abstract class TableParser extends ExpressionParser {
       name,
       database: schema === -1 ? this.options.database : this.nameOf(schema),
       table: this.nameOf(name),
-      alias: undefined,
+      alias: -1,
       aliasAt: -1,
       write,
       lock: undefined,
@@ -197,7 +201,7 @@ export abstract class TableParser extends ExpressionParser {
     if (this.peek() === T.nameParam) this.fail('SQL_PLACEHOLDER', 'an alias that is bound later');
     if (!this.take(W.AS) && !this.atImplicitAlias()) return;
     if (this.peek(1) === 46) this.fail('SQL_NOT_UNDERSTOOD', 'expected an alias');
-    use.alias = this.nameOf(this.name());
+    use.alias = this.name();
   }
 
   private indexHints(): void {

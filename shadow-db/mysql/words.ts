@@ -219,31 +219,34 @@ const letterAt = new Int32Array(firstWord + texts.length + 1);
 /** Longer names are no words. */
 export const longestWord = Math.max(...texts.map((text) => text.length));
 
-/** The lexer computes the same while it reads a name. */
-export function nextHash(hash: number, folded: number): number {
-  return (Math.imul(hash, 31) + folded) | 0;
+/** From five places of the text, so that names which are no words cost no pass of their own. */
+function slotOf(length: number, first: number, second: number, middle: number, last: number): number {
+  const hash = Math.imul(first | 0x20, 31) + (second | 0x20);
+  return (Math.imul(Math.imul(hash, 31) + (middle | 0x20), 31) + Math.imul(last | 0x20, 7) + length * 67) & (slots - 1);
+}
+
+function slotIn(text: string, start: number, end: number): number {
+  const length = end - start;
+  const second = length > 1 ? text.charCodeAt(start + 1) : 0;
+  const middle = text.charCodeAt(start + (length >> 1));
+  return slotOf(length, text.charCodeAt(start), second, middle, text.charCodeAt(end - 1));
 }
 
 let end = 0;
 for (const [index, text] of texts.entries()) {
   const id = firstWord + index;
   letterAt[id] = end;
-  let hash = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const folded = text.charCodeAt(at) | 0x20;
-    letters[end + at] = folded;
-    hash = nextHash(hash, folded);
-  }
+  for (let at = 0; at < text.length; at += 1) letters[end + at] = text.charCodeAt(at) | 0x20;
   end += text.length;
   letterAt[id + 1] = end;
-  let slot = (hash ^ (hash >>> 12)) & (slots - 1);
+  let slot = slotIn(text, 0, text.length);
   while (table[slot] !== 0) slot = (slot + 1) & (slots - 1);
   table[slot] = id;
 }
 
-/** The id of the word at [start, end) of the text, or `T.word`. `hash` is that of its folded characters. */
-export function wordAt(sql: string, start: number, end: number, hash: number): number {
-  let slot = (hash ^ (hash >>> 12)) & (slots - 1);
+/** The id of the word at [start, end) of the text, or `T.word`. The text there must be ASCII. */
+export function wordAt(sql: string, start: number, end: number): number {
+  let slot = slotIn(sql, start, end);
   for (;;) {
     const id = table[slot]!;
     if (id === 0) return T.word;

@@ -1,4 +1,5 @@
 import type { Verb } from '../rewriter.js';
+import { inner } from './expression.js';
 import { QueryParser } from './query.js';
 import { Scope, type TableUse } from './statement.js';
 import { F, T, W } from './words.js';
@@ -11,31 +12,23 @@ export abstract class WriteParser extends QueryParser {
     this.modifiers();
     this.take(W.INTO);
     const target = this.target();
-    const scope = this.bareScope(target, this.fold(target.table));
+    const scope = bareScope(target);
     if (this.peek() === 40 && !this.atQueryBracket()) this.bracketed(scope);
     const sources = this.insertSource(scope);
     if (this.take(W.AS)) {
-      scope.declare(this.fold(this.nameOf(this.name())), 'derived');
+      scope.entries.push(this.name());
       if (this.peek() === 40) this.nameList();
     }
     if (this.take(W.ON)) {
       if (!(this.takeTwo(W.DUPLICATE, W.KEY) && this.take(W.UPDATE))) {
         this.fail('SQL_NOT_UNDERSTOOD', 'expected ON DUPLICATE KEY UPDATE');
       }
-      const both = new Scope();
-      both.bare = true;
-      scope.each((name, entry) => both.declare(name, entry));
-      sources?.each((name, entry) => both.declare(name, entry));
+      const both = new Scope(undefined, true);
+      both.entries.push(...scope.entries);
+      for (const entry of sources?.entries ?? []) both.entries.push(entry);
       this.expression(both, F.returning);
     }
-    if (this.take(W.RETURNING)) this.expression(this.bareScope(target, this.fold(target.table)), 0);
-  }
-
-  private bareScope(target: TableUse, name: string): Scope {
-    const scope = new Scope();
-    scope.bare = true;
-    scope.declare(name, target);
-    return scope;
+    if (this.take(W.RETURNING)) this.expression(bareScope(target), 0);
   }
 
   private modifiers(): void {
@@ -73,7 +66,7 @@ export abstract class WriteParser extends QueryParser {
     this.verb = 'update';
     this.at += 1;
     this.modifiers();
-    const scope = new Scope();
+    const scope = inner(undefined);
     this.tableReferences(scope);
     // only tables of the list itself can be written, not those inside derived tables
     const listed = scope.tables();
@@ -101,7 +94,7 @@ export abstract class WriteParser extends QueryParser {
       const table = three ? second : column;
       this.note(three ? column : -1, table, scope);
       if (this.ids[table] === T.nameParam) this.boundTable();
-      const use = scope.own(this.fold(this.nameOf(table)), three ? this.nameOf(column) : undefined);
+      const use = scope.own(this, this.foldedName(table), three ? this.nameOf(column) : undefined);
       if (typeof use !== 'object') this.fail('SQL_AMBIGUOUS', 'the assigned table is not certain', table);
       use.write = true;
     } else {
@@ -118,7 +111,7 @@ export abstract class WriteParser extends QueryParser {
 
   private writesAny(column: number, scope: Scope, listed: TableUse[]): void {
     for (const use of listed) use.write = true;
-    if ((listed.length !== 1 || scope.size !== 1) && this.uncertainWriteAt === -1) {
+    if ((listed.length !== 1 || scope.entries.length !== 1) && this.uncertainWriteAt === -1) {
       this.uncertainWriteAt = this.starts[column]!;
     }
   }
@@ -144,7 +137,7 @@ export abstract class WriteParser extends QueryParser {
     const use = this.target();
     if (this.peek() === W.FOR) this.fail('SQL_SYSTEM_TIME', 'a temporal clause');
     this.alias(use);
-    this.tail(this.bareScope(use, this.fold(use.alias ?? use.table)));
+    this.tail(bareScope(use));
   }
 
   /** WHERE … [ORDER BY …] [LIMIT …] [RETURNING …] */
@@ -181,7 +174,7 @@ export abstract class WriteParser extends QueryParser {
         name,
         database: schema === -1 ? this.options.database : this.nameOf(schema),
         table: this.nameOf(name),
-        alias: undefined,
+        alias: -1,
         aliasAt: -1,
         write: true,
         lock: undefined,
@@ -191,14 +184,14 @@ export abstract class WriteParser extends QueryParser {
   }
 
   private deleteFrom(targets: TableUse[]): void {
-    const scope = new Scope();
+    const scope = inner(undefined);
     this.tableReferences(scope);
     for (const target of targets) {
-      const use = scope.own(this.fold(target.table));
+      const use = scope.own(this, this.foldedName(target.name));
       // the server refuses both (1109), but the aliased shadow would answer
       const isOther =
         typeof use === 'object' &&
-        (use.alias === undefined ? this.fold(use.database) !== this.fold(target.database) : target.schema !== -1);
+        (use.alias === -1 ? !this.sameName(use.database, target.database) : target.schema !== -1);
       if (typeof use !== 'object' || isOther) {
         this.fail('SQL_AMBIGUOUS', 'the table to delete from is not certain', target.name);
       }
@@ -207,4 +200,15 @@ export abstract class WriteParser extends QueryParser {
     }
     this.tail(scope);
   }
+
+  private sameName(one: string, other: string): boolean {
+    return one === other || (this.options.ignoreCase && one.toLowerCase() === other.toLowerCase());
+  }
+}
+
+/** The names after a table that takes no alias. */
+function bareScope(use: TableUse): Scope {
+  const scope = new Scope(undefined, true);
+  scope.entries.push(use);
+  return scope;
 }
