@@ -47,6 +47,14 @@ export abstract class ExpressionParser extends Reader {
           at += 1;
           continue;
         }
+        // `o.id`, where all tables have aliases: nothing to note
+        const after = ids[at + 3];
+        if (next === 46 && ids[at + 2] === T.ident && after !== 46 && after !== 40) {
+          if (!scope.bare && id !== T.end && !this.mayBeShadow(at)) {
+            at += 3;
+            continue;
+          }
+        }
         this.at = at;
         if (id === T.end) return;
         if (next === 46) this.qualified(scope);
