@@ -129,7 +129,9 @@ export abstract class ExpressionParser extends Reader {
   /** `{d '2024-04-12'}`, `{t …}`, `{ts …}`; other escapes hold functions or table references. Ends before the "}". */
   private odbcLiteral(): void {
     const isLiteral =
-      this.peek() === 123 && this.peek(2) === T.string && /^(?:d|t|ts)$/i.test(this.textOf(this.at + 1));
+      this.peek() === 123 &&
+      (this.peek(2) === T.string || this.peek(2) === T.param) &&
+      /^(?:d|t|ts)$/i.test(this.textOf(this.at + 1));
     if (!isLiteral || this.peek(3) !== 125) this.fail('SQL_NOT_UNDERSTOOD', 'an unexpected brace');
     this.at += 3;
   }

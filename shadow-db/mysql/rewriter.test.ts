@@ -416,6 +416,7 @@ describe('where a name or a value ends', () => {
       "select {d '2024-04-12'}, {ts '2024-04-12 00:00:00'} from orders",
       "rewrite: select {d '2024-04-12'}, {ts '2024-04-12 00:00:00'} from `orders_shadow` AS `orders`",
     ],
+    ['select {t ?}', 'pass: select {t ?}'],
     ['select {fn now()}', 'SQL_NOT_UNDERSTOOD'],
     ['select * from {oj orders}', 'SQL_NOT_UNDERSTOOD'],
     ['select 1 }', 'SQL_NOT_UNDERSTOOD'],
