@@ -1,4 +1,3 @@
-import { quoteName } from '../../names.js';
 import { type Db, quoteText, ShadowDbError } from '../db.js';
 import type { Desired } from './desired.js';
 import type { Account, Names } from './options.js';

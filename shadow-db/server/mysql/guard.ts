@@ -30,12 +30,12 @@ const reaching = /(?:^| )(?:LIKE|SELECT|UNION =|CONNECTION =|RENAME|EXCHANGE|DIR
  */
 export function guardShadowOnly(sql: string, names: Names): void {
   const tokens = lex(sql, { ansiQuotes: false, noBackslashEscapes: false });
-  const refuse = (why: string): never => {
+  const refuse = (why: string): void => {
     throw new ShadowDbError('NOT_SHADOW', `${why}: ${sql.slice(0, 80)}`);
   };
   const { text, targets } = shape(tokens, names);
   const known = forms.find(({ form }) => form.test(text));
-  if (known === undefined) return refuse('not a known form');
+  if (known === undefined) throw new ShadowDbError('NOT_SHADOW', `not a known form: ${sql.slice(0, 80)}`);
   if (tokens.some(({ kind, text: mark }) => kind === 'punct' && mark === ';') && !text.startsWith('CREATE TRIGGER')) {
     refuse('more than one statement');
   }

@@ -184,12 +184,13 @@ class BodyReader {
     const [start, end] = this.span([';']);
     const tokens = this.tokens.slice(start, end);
     const [first, last] = [tokens[0], tokens.at(-1)];
-    if (!first || !last) return this.fail('an empty statement');
+    if (!first || !last) throw new NotUnderstood('an empty statement');
     const text = this.sql.slice(first.start, last.end);
     const into = first.text === 'SELECT' ? this.intoClause(tokens) : undefined;
     if (into === undefined) {
       if (first.text === 'SELECT') this.fail('a SELECT without INTO');
-      return this.splice(first.start, last.end, this.prove(text));
+      this.splice(first.start, last.end, this.prove(text));
+      return;
     }
     const clause = this.sql.slice(into.start, into.end);
     const rest = `${this.sql.slice(first.start, into.start)} ${this.sql.slice(into.end, last.end)}`;
@@ -223,7 +224,7 @@ class BodyReader {
   private expression(ends: string[]): void {
     const [start, end] = this.span(ends);
     const [first, last] = [this.tokens[start], this.tokens[end - 1]];
-    if (!first || !last || end <= start) return this.fail('an empty expression');
+    if (!first || !last || end <= start) throw new NotUnderstood('an empty expression');
     const prefix = 'SELECT ';
     const text = this.sql.slice(first.start, last.end);
     const inner = this.tokens.slice(start, end);
