@@ -135,6 +135,7 @@ export function redirectCommand(
         if (this.statement === undefined) return null;
         throw runtime.refuse('MODE_MISMATCH', 'a prepared statement of another connection was executed in shadow');
       }
+      if (kind !== 'Prepare') twin.requireRun(context.flag.runId);
     } catch (error) {
       runWith(context, () => report(this, error));
       return null;
