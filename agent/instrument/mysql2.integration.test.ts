@@ -39,13 +39,14 @@ beforeAll(async () => {
   // made before any wrap: the tests' own view of the tables
   admin = await mysqlPromise.createConnection({ ...server, multipleStatements: true });
   const orders = 'id INT PRIMARY KEY AUTO_INCREMENT, who VARCHAR(40) UNIQUE, amount INT NOT NULL DEFAULT 0';
-  // as provisioning makes it: without a function of the session, the server keeps the variable of whoever opened the table first
-  const hidden =
-    'shadowline_run VARCHAR(64) CHARACTER SET ascii INVISIBLE DEFAULT (IF(CONNECTION_ID() IS NULL, NULL, @shadowline_run))';
+  // as provisioning makes them
+  const hidden = 'shadowline_run VARCHAR(64) CHARACTER SET ascii INVISIBLE DEFAULT NULL';
+  const trigger = 'BEFORE INSERT ON orders FOR EACH ROW SET NEW.shadowline_run = @shadowline_run';
   await ask(`
     CREATE DATABASE ${database}; CREATE DATABASE ${database}_shadow;
     CREATE TABLE ${database}.orders (${orders}); CREATE TABLE ${database}.orders_shadow (${orders}, ${hidden});
     CREATE TABLE ${database}_shadow.orders (${orders}, ${hidden});
+    CREATE TRIGGER ${database}.run ${trigger.replace('orders', 'orders_shadow')}; CREATE TRIGGER ${database}_shadow.run ${trigger};
     CREATE TABLE ${database}.branches (id INT PRIMARY KEY, name VARCHAR(20)); INSERT INTO ${database}.branches VALUES (1, 'north');
     CREATE TABLE ${database}.unclassed (id INT);
     CREATE TABLE ${database}.forgotten (id INT PRIMARY KEY);
