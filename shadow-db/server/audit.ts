@@ -40,6 +40,8 @@ export interface TableMark {
   table: string;
   tableClass: TableClass | 'unclassed';
   key: KeyMark | null;
+  /** Real ids have reached the shadow range (an earlier leak moved the counter): ids tell nothing any more. */
+  idsReached: boolean;
   /** Rows that looked like shadow rows before the run: they are not counted again. */
   known: { reason: Suspect['reason']; columns: string[]; count: number }[];
 }
@@ -90,7 +92,14 @@ export interface AuditSearch extends AuditLimits {
   issued?: Readonly<Record<string, number>>;
 }
 
-export type NotSearchedReason = 'no-growing-key' | 'no-key' | 'row-limit' | 'budget' | 'no-index' | 'failed';
+export type NotSearchedReason =
+  | 'no-growing-key'
+  | 'no-key'
+  | 'ids-reached'
+  | 'row-limit'
+  | 'budget'
+  | 'no-index'
+  | 'failed';
 
 export interface SearchedTable {
   table: string;
@@ -197,7 +206,7 @@ export function auditOf(suspects: Suspect[], writes: TableWrites[], coverage: Co
 }
 
 export function gapOf({ table, detail }: UnsearchedTable): string {
-  return `${table} could not be searched for this run's rows: ${detail}`;
+  return `${table} could not be searched in full: ${detail}`;
 }
 
 /** What was searched, in one or two sentences that promise no more than that. */
