@@ -14,3 +14,4 @@ export { type ProvisionOptions, provision } from './provision.js';
 export type { ReservedRange } from './range.js';
 export { countRows, reservedRanges } from './scan.js';
 export { type Check, type Verification, verify } from './verify.js';
+export { shadowRows } from './rows.js';

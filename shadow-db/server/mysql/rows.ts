@@ -58,7 +58,7 @@ export function shadowTables({ names, real, shadow }: Schemas): ShadowTable[] {
       const [schema, twin] = [names.shadowSchema(database), names.shadow(name, database)];
       const model = shadow.get(database)?.tables.find((one) => one.name === twin);
       if (model === undefined || !isMarked(model)) continue;
-      const label = names.label(schema, twin);
+      const label = schema === names.schema ? twin : `${schema}.${twin}`;
       const quoted = names.named(twin, schema);
       found.push({ table: `${database}.${name}`, shadow: `${schema}.${twin}`, schema, label, name: quoted, model });
     }
