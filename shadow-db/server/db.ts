@@ -23,9 +23,14 @@ const hints = {
   SERVER: 'MariaDB 10.6 and later and MySQL 8.0 and later are known.',
   REAL_BUSY: 'Nothing was changed. Wait until the long transaction or ALTER TABLE has ended, then try again.',
   LOCKED: 'Nothing was changed. Wait for it, or end that connection.',
-  ONE_SESSION: 'Give provisioning one connection, not a pool: settings and locks belong to a session.',
+  ONE_SESSION: 'Give it one connection, not a pool: settings, variables and locks belong to a session.',
   PLAN_STALE: 'Nothing was changed. Plan again and look at what is new.',
   STOPPED: 'What was done before stays and is marked as ours. Mend the cause and plan again: the plan shows the rest.',
+  DRIFT: 'Nothing was removed. See what `drift` finds, mend it with `provision`, then clean again.',
+  REAL_KEY:
+    'Nothing was removed. Take that foreign key off: what goes from the shadow table would reach the other one.',
+  NO_RUN: 'Nothing was removed. Clean all rows, or provision again so that rows know their run.',
+  RUN_ID: 'A run id has 1 to 64 letters, digits, "_" and "-", as `stress run` shows it.',
   NOT_SHADOW: 'Only shadow tables may be changed.',
 } as const;
 
