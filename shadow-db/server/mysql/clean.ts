@@ -1,5 +1,6 @@
 import { quoteName } from '../../names.js';
 import type { Db } from '../db.js';
+import { isSeedHelper } from '../seed/sources.js';
 import { accountName, isOurs, readGrants } from './account.js';
 import { guardShadowOnly } from './guard.js';
 import { inspect, type SchemaModel, type TableModel } from './inspect.js';
@@ -36,9 +37,10 @@ export async function clean(
   const names = new Names(options);
   const shadow = await inspect(db, names.schema);
   const wanted = new Set(names.ofClass('shadow').map((table) => names.shadow(table)));
-  const tables = shadow.tables.filter((table) => wanted.has(table.name) && isMarked(table));
+  const isWanted = (name: string): boolean => wanted.has(name) || (what === 'drop' && isSeedHelper(name, names));
+  const tables = shadow.tables.filter((table) => isWanted(table.name) && isMarked(table));
   const counted: CleanReport['tables'] = [];
-  for (const table of tables) {
+  for (const table of tables.filter(({ name }) => wanted.has(name))) {
     const [row] = await db.query(`SELECT COUNT(*) AS n FROM ${names.named(table.name)}`);
     counted.push({ table: table.name, rows: Number(row?.n ?? 0) });
   }

@@ -1,12 +1,13 @@
-import { createRewriter } from '../../mysql/rewriter.js';
 import { quoteName } from '../../names.js';
 import { type Db, quoteText, ShadowDbError } from '../db.js';
+import type { SeedPlan } from '../seed/plan.js';
+import { estimatedRows, isSeedDue, seedPlanOf } from '../seed/sources.js';
 import { accountSteps, accountWarnings, type GrantState, readGrants } from './account.js';
 import { type Desired, type DesiredTable, desired } from './desired.js';
 import { foreignKeyText, links, structure, triggerText } from './drift.js';
 import { type ForeignKeyModel, inspect, type SchemaModel, type TableModel } from './inspect.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { firstShadowId, highestOf, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
+import { firstShadowId, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
 
 export interface Step {
   kind: 'schema' | 'drop' | 'table' | 'range' | 'seed' | 'foreign-key' | 'trigger' | 'view' | 'account' | 'grant';
@@ -23,6 +24,8 @@ export interface Plan {
   /** What is left out, and why. */
   warnings: string[];
   reserved: ReservedRange[];
+  /** What the steps of kind `seed` show. */
+  seed?: SeedPlan;
 }
 
 /** Reads both sides and says what would have to be done; changes nothing. Throws ShadowDbError. */
@@ -30,13 +33,13 @@ export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
   const names = new Names(options);
   const real = await inspect(db, options.database);
   const shadow = names.schema === options.database ? real : await inspect(db, names.schema);
-  const empty = new Set<string>();
-  for (const table of Object.keys(options.seed ?? {})) {
-    const name = names.shadow(table);
-    if (!shadow.tables.some((model) => model.name === name)) empty.add(name);
-    else if ((await db.query(`SELECT 1 FROM ${names.named(name)} LIMIT 1`)).length === 0) empty.add(name);
-  }
-  const result = planFrom({ real, shadow, emptyTables: empty, grants: await readGrants(db, options.account) }, options);
+  const seed = seedPlanOf(desired(real, names), names, shadow, await estimatedRows(db, options.database));
+  const isThere = (table: string): boolean => shadow.tables.some(({ name }) => name === table);
+  const isDue = seed !== undefined && (await isSeedDue(db, seed, isThere));
+  const result = planFrom(
+    { real, shadow, grants: await readGrants(db, options.account), ...(isDue && { seed }) },
+    options,
+  );
   result.warnings.push(...(await accountWarnings(db, options.account)));
   return result;
 }
@@ -44,8 +47,8 @@ export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
 export interface Situation {
   real: SchemaModel;
   shadow: SchemaModel;
-  /** Shadow tables without rows: only these are seeded. */
-  emptyTables: ReadonlySet<string>;
+  /** How shadow tables are filled, when there is something to fill. */
+  seed?: SeedPlan;
   /** undefined: the account does not exist. */
   grants: GrantState | undefined;
 }
@@ -61,8 +64,9 @@ export function planFrom(situation: Situation, options: ShadowDbOptions): Plan {
   return {
     options: { ...rest, ...(shown && { account: shown }) },
     steps,
-    warnings: wanted.warnings,
+    warnings: [...wanted.warnings, ...(situation.seed?.warnings ?? [])],
     reserved: builder.reserved,
+    ...(situation.seed && { seed: situation.seed }),
   };
 }
 
@@ -88,14 +92,15 @@ class Planner {
       steps.push({ kind: 'schema', subject: names.schema, sql, reason: 'the shadow schema does not exist' });
     }
     const remade = wanted.tables.filter((table) => this.mustRemake(table));
-    const seeded = wanted.tables.filter((table) => this.mustSeed(table, remade));
-    steps.push(...this.unlink(remade, seeded));
+    steps.push(...this.unlink(remade));
     for (const table of remade) {
       if (this.existing(table))
         steps.push(this.step('drop', table, `DROP TABLE ${names.named(table.name)}`, 'its structure has drifted'));
     }
     for (const table of wanted.tables) steps.push(...this.create(table, remade.includes(table)));
-    for (const table of seeded) steps.push(this.seed(table));
+    for (const { table, sql, reason } of situation.seed?.steps ?? []) {
+      steps.push({ kind: 'seed', subject: table, sql, reason });
+    }
     for (const table of wanted.tables) steps.push(...this.link(table));
     return [...steps, ...this.views()];
   }
@@ -114,19 +119,14 @@ class Planner {
     return structure(table, existing).length > 0;
   }
 
-  private mustSeed(table: DesiredTable, remade: DesiredTable[]): boolean {
-    if (this.names.options.seed?.[table.real.name] === undefined) return false;
-    return remade.includes(table) || this.situation.emptyTables.has(table.name);
-  }
-
-  /** Takes away keys and triggers that are wrong, or in the way of a drop or of copied rows. */
-  private unlink(remade: DesiredTable[], seeded: DesiredTable[]): Step[] {
+  /** Takes away keys and triggers that are wrong, or in the way of a drop. */
+  private unlink(remade: DesiredTable[]): Step[] {
     const { names, situation, wanted } = this;
     const steps: Step[] = [];
     for (const actual of situation.shadow.tables) {
       const table = wanted.tables.find(({ name }) => name === actual.name);
       if (table === undefined) continue;
-      const disturbed = remade.includes(table) || seeded.includes(table);
+      const disturbed = remade.includes(table);
       const wrong = links(table, actual).map(({ what, name }) => `${what} ${name}`);
       const foreignKeys = actual.foreignKeys.filter(({ name, parent }) => {
         if (!disturbed && !wrong.includes(`foreign-key ${name}`) && !remade.some((other) => other.name === parent))
@@ -176,48 +176,6 @@ class Planner {
 
   private reserve(table: DesiredTable, column: string, firstShadowId: string): void {
     this.reserved.push({ table: table.real.name, column, firstShadowId });
-  }
-
-  private seed(table: DesiredTable): Step {
-    const { names } = this;
-    const { real } = table;
-    const { where, idOffset = {}, set = {} } = names.options.seed?.[real.name] ?? {};
-    if (where !== undefined) this.checkCondition(real.name, where);
-    for (const [name, offset] of Object.entries(idOffset)) {
-      const column = real.columns.find((candidate) => candidate.name === name);
-      if (column === undefined || highestOf(column.type) === undefined || !Number.isSafeInteger(offset)) {
-        throw new ShadowDbError(
-          'SEED',
-          `${real.name}.${name} cannot be shifted by ${offset}: it must be an integer column`,
-        );
-      }
-    }
-    const columns = real.columns.filter(({ generation }) => generation === null).map(({ name }) => name);
-    for (const name of Object.keys(set)) {
-      if (columns.includes(name) && !Object.hasOwn(idOffset, name)) continue;
-      throw new ShadowDbError('SEED', `${real.name}.${name} cannot be set: it is no column that is copied as it is`);
-    }
-    const values = columns.map((name) => {
-      if (Object.hasOwn(set, name)) return literal(set[name]!);
-      return idOffset[name] ? `${quoteName(name)} + ${idOffset[name]}` : quoteName(name);
-    });
-    const sql =
-      `INSERT INTO ${names.named(table.name)} (${columns.map(quoteName).join(', ')}) SELECT ${values.join(', ')} ` +
-      `FROM ${names.real(real.name)}${where === undefined ? '' : ` WHERE ${where}`}`;
-    return this.step('seed', table, sql, 'copies real rows with identities of the shadow range');
-  }
-
-  /** The condition is text of the configuration: it may read this table only, and must be one expression. */
-  private checkCondition(table: string, where: string): void {
-    const { database } = this.names.options;
-    const rewriter = createRewriter({ dialect: 'mysql', mode: 'table', database, tables: { [table]: 'real-read' } });
-    const result = rewriter.rewrite(`SELECT 1 FROM ${quoteName(table)} WHERE (${where}) LIMIT 1`);
-    if (result.action !== 'rewrite') {
-      throw new ShadowDbError(
-        'SEED',
-        `the condition of ${table} is refused: ${result.action === 'refuse' ? result.message : where}`,
-      );
-    }
   }
 
   private link(table: DesiredTable): Step[] {
@@ -277,8 +235,4 @@ function ownIndexes(table: DesiredTable, key: ForeignKeyModel): string {
         `DROP INDEX ${quoteName(name)}, ADD INDEX ${quoteName(name)} (${key.columns.map(quoteName).join(', ')}), `,
     )
     .join('');
-}
-
-function literal(value: string | number | null): string {
-  return typeof value === 'string' ? quoteText(value) : String(value);
 }

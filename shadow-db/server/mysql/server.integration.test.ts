@@ -250,7 +250,6 @@ describe.each(['table', 'schema'] as const)('shadow tables, mode %s', (mode) => 
     const situation = {
       real,
       shadow: { database: 'x', exists: true, tables: [], views: [] },
-      emptyTables: new Set<string>(),
       grants: undefined,
     };
     expect(() => planFrom(situation, test.options)).toThrow(

@@ -22,15 +22,19 @@ export async function chooseRows(work: Work): Promise<void> {
   const narrowed = plan.tables.filter(({ chosen }) => chosen !== undefined);
   for (const table of narrowed) await db.query(sql.createChosen(table));
   for (const table of narrowed.filter(({ role }) => role === 'root')) await chooseRoots(work, table);
-  await untilNone(plan.down, (edge) => chooseAlong(work, edge, 'down'));
-  await untilNone(plan.up, (edge) => chooseAlong(work, edge, 'up'));
+  await untilNone(work, 'down', plan.down);
+  await untilNone(work, 'up', plan.up);
 }
 
-async function untilNone(edges: readonly Edge[], step: (edge: Edge) => Promise<boolean>): Promise<void> {
+async function untilNone(work: Work, direction: 'down' | 'up', edges: readonly Edge[]): Promise<void> {
+  const step = `${direction} all`;
+  // parents that were chosen on the way up choose no children: the way down is not gone again
+  if (work.journal.get(step)?.isDone) return;
   for (let went = edges.length > 0; went; ) {
     went = false;
-    for (const edge of edges) went = (await step(edge)) || went;
+    for (const edge of edges) went = (await chooseAlong(work, edge, direction)) || went;
   }
+  await work.journal.set(step, { fingerprint: work.plan.choiceFingerprint, position: null, rows: 0, isDone: true });
 }
 
 interface RootPosition {

@@ -8,7 +8,8 @@ import { type MaskKind, maskOf, type Seed } from './spec.js';
 /** What becomes of a column's value on its way. */
 export type Change =
   | { kind: 'keep' }
-  | { kind: 'shift'; by: bigint }
+  /** Decimal digits, with a sign when it is negative. */
+  | { kind: 'shift'; by: string }
   | { kind: 'set'; value: string | number | null }
   | { kind: 'mask'; mask: MaskKind; domain: string };
 
@@ -79,7 +80,7 @@ function own(source: SourceTable, seed: Seed): [string, Declared['change']][] {
       );
     }
     // a shift by nothing is no shift: it ties no other column
-    if (Number(shift) !== 0) found.push([name, { kind: 'shift', by: BigInt(shift) }]);
+    if (Number(shift) !== 0) found.push([name, { kind: 'shift', by: String(shift) }]);
   }
   return found;
 }
@@ -134,7 +135,7 @@ function checkFits(source: SourceTable, column: ColumnModel, change: Declared['c
     throw new SeedError('SEED_SPEC', `${place} is generated, and tied to a column that is changed`);
   }
   if (change.kind === 'shift') {
-    checkShift(source, column, change.by);
+    checkShift(source, column, BigInt(change.by));
     return;
   }
   const kind = change.mask;

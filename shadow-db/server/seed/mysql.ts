@@ -191,7 +191,7 @@ function valueText({ model, change }: CopiedColumn): string {
   if (change.kind === 'set') return typeof change.value === 'string' ? quoteText(change.value) : String(change.value);
   const name = quoteName(model.name);
   if (change.kind !== 'shift') return name;
-  return change.by < 0n ? `${name} - ${-change.by}` : `${name} + ${change.by}`;
+  return change.by.startsWith('-') ? `${name} - ${change.by.slice(1)}` : `${name} + ${change.by}`;
 }
 
 function columnList(columns: readonly CopiedColumn[]): string {

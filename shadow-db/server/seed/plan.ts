@@ -33,8 +33,8 @@ export interface SeedTable {
   sample?: Sample;
   /** Chunks and progress can be committed together. */
   isTransactional: boolean;
-  /** First AUTO_INCREMENT value of the shadow table. */
-  firstShadowId?: bigint;
+  /** First AUTO_INCREMENT value of the shadow table; decimal digits. */
+  firstShadowId?: string;
   /** The server's estimate of the real table's rows. */
   estimatedRows?: number;
   /** Changes with everything that decides which rows are copied and how. */
@@ -117,7 +117,7 @@ export function seedPlan(
       ...(where !== undefined && { where }),
       ...(sample !== undefined && { sample }),
       isTransactional,
-      ...(source.firstShadowId !== undefined && { firstShadowId: source.firstShadowId }),
+      ...(source.firstShadowId !== undefined && { firstShadowId: String(source.firstShadowId) }),
       ...(estimatedRows !== undefined && { estimatedRows }),
       fingerprint: digest([
         key,
@@ -240,6 +240,5 @@ function reasonOf({ role, where, sample }: SeedTable): string {
 }
 
 function digest(value: unknown): string {
-  const text = JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part));
-  return createHash('sha256').update(text).digest('hex');
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
 }

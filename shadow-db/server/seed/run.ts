@@ -33,7 +33,7 @@ type State = { kind: 'skip'; why: 'before' | 'foreign'; rows: number } | { kind:
  */
 export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): Promise<SeedReport> {
   const startMs = performance.now();
-  checkOptions(plan, options);
+  checkSeedOptions(plan, options);
   const session = await Session.open(db).catch((error: unknown) => {
     throw translated(error, 'opening the session');
   });
@@ -71,7 +71,8 @@ export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): P
   }
 }
 
-function checkOptions(plan: SeedPlan, options: SeedOptions): void {
+/** Throws SeedError for options that do not fit the plan; asks no server. */
+export function checkSeedOptions(plan: SeedPlan, options: SeedOptions): void {
   const masked = plan.tables.find(({ columns }) => columns.some(({ change }) => change.kind === 'mask'));
   if (masked !== undefined && !options.maskKey) {
     throw new SeedError('SEED_KEY', `columns of ${masked.key} are masked, and there is no key`);
@@ -102,6 +103,18 @@ async function statesOf(work: Work): Promise<Map<SeedTable, State>> {
   const states = new Map<SeedTable, State>();
   for (const table of work.plan.tables) states.set(table, await stateOf(work, table));
   if (![...states.values()].some(({ kind }) => kind === 'copy')) return states;
+  for (const { child, parent } of work.plan.edges) {
+    const table = work.table(parent);
+    const state = states.get(table);
+    if (state?.kind !== 'skip' || state.why !== 'foreign' || states.get(work.table(child))?.kind !== 'copy') continue;
+    if (work.options.onChanged !== 'restart') {
+      throw new SeedError(
+        'SEED_CHANGED',
+        `the shadow of ${parent} holds rows that no seeder wrote, so rows of ${child} would refer to nothing`,
+      );
+    }
+    states.set(table, await startOver(work, table, fingerprintOf(table, work.options.maskKey)));
+  }
   // what had no rows may have some by now
   for (const [table, state] of states) {
     if (state.kind !== 'skip' || state.why !== 'before' || state.rows > 0) continue;
@@ -218,6 +231,6 @@ async function keepRange(db: Db, { target, firstShadowId }: SeedTable): Promise<
     'SELECT CAST(AUTO_INCREMENT AS CHAR) AS next FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
     [target.schema, target.table],
   );
-  if (row?.next === null || row?.next === undefined || BigInt(textOf(row.next)) >= firstShadowId) return;
+  if (row?.next === null || row?.next === undefined || BigInt(textOf(row.next)) >= BigInt(firstShadowId)) return;
   await db.query(`ALTER TABLE ${named(target)} AUTO_INCREMENT = ${firstShadowId}`);
 }

@@ -54,7 +54,9 @@ export function translated(error: unknown, about: string): Error {
   return new SeedError(known ?? 'SEED_VALUE', `${about}: the server says ${code ?? ''} (${errno})${detail}`);
 }
 
-const kept = ['foreign_key_checks', 'sql_mode', 'time_zone', 'lock_wait_timeout', 'innodb_lock_wait_timeout'] as const;
+const keptTexts = ['sql_mode', 'time_zone'];
+const keptNumbers = ['foreign_key_checks', 'lock_wait_timeout', 'innodb_lock_wait_timeout'];
+const kept = [...keptTexts, ...keptNumbers];
 
 /** One connection whose settings are the seeder's from `open` to `close`. */
 export class Session {
@@ -99,10 +101,9 @@ export class Session {
 
   async close(): Promise<void> {
     const settings = kept.map((name) => `${name} = ?`).join(', ');
-    await this.db.query(
-      `SET SESSION ${settings}`,
-      kept.map((name) => this.before[name]),
-    );
+    // drivers may give numbers as text, which the server takes for none
+    const values = kept.map((name) => (keptTexts.includes(name) ? this.before[name] : Number(this.before[name])));
+    await this.db.query(`SET SESSION ${settings}`, values);
     await this.db.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${this.isolation.replaceAll('-', ' ')}`);
   }
 }

@@ -97,3 +97,13 @@ export async function isSeedDue(db: Db, plan: SeedPlan, existing: (table: string
   }
   return false;
 }
+
+/** The journal and the lists of chosen keys: no table's shadow, and dropped with the shadow tables. */
+export function isSeedHelper(table: string, names: Names): boolean {
+  return /^shadowline_(?:seed|keys_\d+)$/.test(helperStem(table, names));
+}
+
+function helperStem(table: string, names: Names): string {
+  const suffix = names.shadow('x').slice(1);
+  return table.endsWith(suffix) ? table.slice(0, table.length - suffix.length) : '';
+}
