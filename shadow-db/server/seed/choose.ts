@@ -10,7 +10,7 @@ import type { Work } from './work.js';
 type Row = Record<string, unknown>;
 
 /** Keys of one list in a statement: fewer than at which MariaDB turns a list into a subquery. */
-const batchRows = 200;
+const batchRows = 900;
 const pageRows = 2000;
 
 /**
