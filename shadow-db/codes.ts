@@ -15,7 +15,7 @@ export const sqlRefusals = {
     'The meaning depends on ANSI_QUOTES or NO_BACKSLASH_ESCAPES. Pass sqlMode, or use parameters instead of literals.',
   SQL_UNCLASSED_TABLE: 'Class the table as shadow, real-read or refuse in the configuration.',
   SQL_REFUSED_TABLE: 'The configuration refuses this table to shadow traffic.',
-  SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table` (real-read or refuse).',
+  SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table`.',
   SQL_SHADOW_NAME: 'The statement names a shadow table or schema itself: was it rewritten twice?',
   SQL_REAL_WRITE: 'The table is classed real-read, so shadow traffic may not write to it.',
   SQL_REAL_LOCK: 'The table is classed real-read, so shadow traffic may not lock its rows against real users.',

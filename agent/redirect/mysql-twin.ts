@@ -87,11 +87,9 @@ export class MysqlTwin {
     return this.#prepared.get(statement);
   }
 
-  /** `bank.transfers_shadow` */
+  /** `bank.transfers_shadow`; in mode instance the name is the real one, on another server. */
   target(ref: TableRef): string {
-    const { mode, database } = this.store.config;
-    if (mode === 'table') return `${database}.${ref.target}`;
-    return mode === 'schema' ? ref.target : `${database}.${ref.table}`;
+    return this.store.rewrites ? ref.target : `${ref.schema}.${ref.table}`;
   }
 
   /** Label of measurements: what is written, else what is read, else the database. */
@@ -103,7 +101,7 @@ export class MysqlTwin {
   /** Notes the stores for a probe's acknowledgement. */
   touch(context: ShadowContext, redirected: Redirected): void {
     if (context.touched === undefined) return;
-    for (const ref of [...redirected.reads, ...redirected.writes]) context.touched.add(`mysql:${ref.target}`);
+    for (const ref of [...redirected.reads, ...redirected.writes]) context.touched.add(`mysql:${this.target(ref)}`);
   }
 
   /** The server answered with an OK packet. */

@@ -1,6 +1,6 @@
 import { Refusal } from '../codes.js';
-import type { Mapping } from '../mapping.js';
-import { isShadowName, quoteName } from '../names.js';
+import type { Mapping, TableName } from '../mapping.js';
+import { quoteName } from '../names.js';
 import type { TableRef } from '../rewriter.js';
 import type { Token } from './lexer.js';
 import type { Qualifier, Scope, Statement, TableUse } from './statement.js';
@@ -15,6 +15,7 @@ interface Resolved {
   use: TableUse;
   kind: 'shadow' | 'real-read' | 'system';
   ref: TableRef;
+  target: TableName;
 }
 
 export interface Redirected {
@@ -61,35 +62,28 @@ class Redirect {
 
   private resolve(use: TableUse): Resolved {
     const { mapping } = this;
-    const written = use.schema && this.nameOf(use.schema);
-    const schema = written ?? this.database;
+    const schema = use.schema === undefined ? this.database : this.nameOf(use.schema);
     const { table } = use;
-    const ref = { ...(written !== undefined && { schema: written }), table, target: table };
     const offset = use.name.start;
     const label = `${schema}.${table}`;
     if (schema.toLowerCase() === 'information_schema') {
       if (use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${label}`, offset);
-      return { use, kind: 'system', ref };
+      return { use, kind: 'system', ref: { schema, table, target: label }, target: { schema, table } };
     }
-    if (mapping.isShadowName(schema) || mapping.isShadowName(table) || isShadowName(table, mapping.suffix)) {
+    if (mapping.isShadowName(schema, table)) {
       throw new Refusal('SQL_SHADOW_NAME', `${label} is a shadow name`, offset);
     }
     const tableClass = mapping.classOf(schema, table);
     if (tableClass === 'refuse') throw new Refusal('SQL_REFUSED_TABLE', `table ${label}`, offset);
     if (tableClass === undefined) {
-      throw new Refusal(
-        schema === mapping.database ? 'SQL_UNCLASSED_TABLE' : 'SQL_OTHER_SCHEMA',
-        `table ${label}`,
-        offset,
-      );
+      const isKnown = mapping.databases.some((one) => mapping.fold(one) === mapping.fold(schema));
+      throw new Refusal(isKnown ? 'SQL_UNCLASSED_TABLE' : 'SQL_OTHER_SCHEMA', `table ${label}`, offset);
     }
-    if (tableClass === 'real-read') {
-      if (use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${label}`, offset);
-      return { use, kind: 'real-read', ref };
-    }
-    const target = mapping.targetOf(table);
-    ref.target = mapping.mode === 'schema' ? `${mapping.shadowSchema}.${target}` : target;
-    return { use, kind: 'shadow', ref };
+    if (tableClass === 'real-read' && use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${label}`, offset);
+    const real = mapping.realOf(schema, table);
+    const target = mapping.targetOf(schema, table);
+    const ref = { schema: real.schema, table: real.table, target: `${target.schema}.${target.table}` };
+    return { use, kind: tableClass, ref, target };
   }
 
   private checkRealTables(): void {
@@ -102,29 +96,29 @@ class Redirect {
     }
   }
 
-  private spliceTable({ use, kind, ref }: Resolved): void {
+  private spliceTable({ use, kind, target }: Resolved): void {
     const { mapping } = this;
     if (kind === 'system') return;
     if (mapping.mode === 'schema') {
-      if (kind === 'shadow' && use.schema) this.replace(use.schema, mapping.shadowSchema);
+      if (kind === 'shadow' && use.schema) this.replace(use.schema, target.schema);
       if (kind === 'real-read' && !use.schema) this.insert(use.name.start, `${quoteName(this.database)}.`);
       return;
     }
     if (kind !== 'shadow') return;
-    this.replace(use.name, ref.target);
+    this.replace(use.name, target.table);
     if (use.aliasAt === undefined || use.alias !== undefined) return;
     this.insert(use.aliasAt, ` AS ${quoteName(use.table)}`);
     if (use.lockEntry === undefined) return;
     // statements that take no alias (INSERT, DELETE) need the bare name locked too
     const schema = use.schema ? `${this.sql.slice(use.schema.start, use.schema.end)}.` : '';
-    this.insert(use.lockEntry.end, `, ${schema}${quoteName(ref.target)} ${use.lockEntry.tail}`);
+    this.insert(use.lockEntry.end, `, ${schema}${quoteName(target.table)} ${use.lockEntry.tail}`);
   }
 
   private spliceQualifier(qualifier: Qualifier): void {
     const { mapping } = this;
     if (qualifier.schema) {
       const schema = this.nameOf(qualifier.schema);
-      if (mapping.isShadowName(schema)) {
+      if (mapping.isShadowSchema(schema)) {
         throw new Refusal('SQL_SHADOW_NAME', `${schema} is a shadow name`, qualifier.schema.start);
       }
       if (mapping.mode === 'schema') {
@@ -133,18 +127,18 @@ class Redirect {
         const isShadow = use
           ? this.resolved.get(use)?.kind === 'shadow'
           : mapping.classOf(schema, qualifier.name) === 'shadow';
-        if (schema === mapping.database && isShadow) this.replace(qualifier.schema, mapping.shadowSchema);
+        if (isShadow) this.replace(qualifier.schema, mapping.shadowSchemaOf(schema));
         return;
       }
     }
-    if (mapping.isShadowName(qualifier.name)) {
+    if (mapping.mayBeShadowTable(qualifier.name)) {
       throw new Refusal('SQL_SHADOW_NAME', `${qualifier.name} is a shadow name`, qualifier.table.start);
     }
     if (mapping.mode !== 'table') return;
     const use = this.visible(qualifier);
     if (use === undefined || use.aliasAt !== undefined || use.alias !== undefined) return;
     const resolved = this.resolved.get(use);
-    if (resolved?.kind === 'shadow') this.replace(qualifier.table, resolved.ref.target);
+    if (resolved?.kind === 'shadow') this.replace(qualifier.table, resolved.target.table);
   }
 
   /** The table that a qualifier means, from the innermost query block outwards. */
@@ -164,7 +158,7 @@ class Redirect {
     const { mapping } = this;
     if (schema === undefined) return;
     if (mapping.mode === 'schema') {
-      this.replace(schema, mapping.shadowSchema);
+      this.replace(schema, mapping.shadowSchemaOf(this.nameOf(schema)));
     } else if (use.aliasAt !== undefined) {
       // once the table has an alias, a target with a schema is error 1109
       this.splices.push({ start: schema.start, end: table.start, text: '' });
@@ -174,8 +168,15 @@ class Redirect {
   private spliceSchema(token: Token): void {
     const schema = this.nameOf(token);
     if (schema.toLowerCase() === 'information_schema') return;
-    if (schema !== this.mapping.database) throw new Refusal('SQL_OTHER_SCHEMA', `schema ${schema}`, token.start);
-    if (this.mapping.mode === 'schema') this.replace(token, this.mapping.shadowSchema);
+    const { mapping } = this;
+    if (mapping.isShadowSchema(schema)) {
+      throw new Refusal('SQL_SHADOW_NAME', `${schema} is a shadow name`, token.start);
+    }
+    if (!mapping.databases.some((one) => mapping.fold(one) === mapping.fold(schema))) {
+      throw new Refusal('SQL_OTHER_SCHEMA', `schema ${schema}`, token.start);
+    }
+    const shadow = mapping.shadowSchemaOf(schema);
+    if (shadow !== schema) this.replace(token, shadow);
   }
 
   private references(): { reads: TableRef[]; writes: TableRef[] } {
@@ -183,7 +184,7 @@ class Redirect {
     const writes = new Map<string, TableRef>();
     const onlyShown = ['explain', 'describe', 'show'].includes(this.statement.verb);
     for (const { use, kind, ref } of this.resolved.values()) {
-      if (kind !== 'system') (use.write && !onlyShown ? writes : reads).set(`${ref.schema ?? ''}.${ref.table}`, ref);
+      if (kind !== 'system') (use.write && !onlyShown ? writes : reads).set(`${ref.schema}.${ref.table}`, ref);
     }
     return { reads: [...reads.values()], writes: [...writes.values()] };
   }

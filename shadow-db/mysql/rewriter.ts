@@ -48,8 +48,8 @@ class MySqlRewriter implements Rewriter {
     this.mapping = new Mapping(options);
     this.allowTruncate = options.truncate ?? false;
     this.cache = new LruCache(options.cacheSize ?? 1000);
-    const needle = options.mode === 'schema' ? this.mapping.shadowSchema : this.mapping.suffix;
-    this.mayTouch = new RegExp(needle.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'i');
+    const needles = options.mode === 'schema' ? this.mapping.shadowSchemaNames : [this.mapping.suffix];
+    this.mayTouch = new RegExp(needles.map((one) => one.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'i');
   }
 
   rewrite(sql: string, context: RewriteContext = {}): RewriteResult {
@@ -101,13 +101,17 @@ class MySqlRewriter implements Rewriter {
     return readings(sql, sqlMode).some((mode) => {
       try {
         return lex(sql, { ...mode, openExecutableComments: true }).some(
-          (token) => (token.kind === 'word' || token.kind === 'ident') && this.mapping.isShadowName(token.text),
+          (token) => (token.kind === 'word' || token.kind === 'ident') && this.namesShadow(token.text),
         );
       } catch {
         // text that cannot be read is an error on the server; ordinary traffic fails open
         return false;
       }
     });
+  }
+
+  private namesShadow(name: string): boolean {
+    return this.mapping.mayBeShadowTable(name) || this.mapping.isShadowSchema(name);
   }
 }
 

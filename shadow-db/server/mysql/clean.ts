@@ -36,7 +36,9 @@ export async function clean(
 ): Promise<CleanReport> {
   const names = new Names(options);
   const shadow = await inspect(db, names.schema);
-  const wanted = new Set(names.ofClass('shadow').map((table) => names.shadow(table)));
+  const real = names.schema === options.database ? shadow : await inspect(db, options.database);
+  const existing = [...real.tables, ...real.views].map(({ name }) => name);
+  const wanted = new Set(names.ofClass('shadow', existing).map((table) => names.shadow(table)));
   const isWanted = (name: string): boolean => wanted.has(name) || (what === 'drop' && isSeedHelper(name, names));
   const tables = shadow.tables.filter((table) => isWanted(table.name) && isMarked(table));
   const counted: CleanReport['tables'] = [];

@@ -7,8 +7,10 @@ import { isMarked, markedFirst, type ReservedRange } from './range.js';
 /** The ids that shadow rows have, per real table, as they were reserved when the shadow tables were made. */
 export async function reservedRanges(db: Db, options: ShadowDbOptions): Promise<ReservedRange[]> {
   const names = new Names(options);
-  const shadow = await inspect(db, names.schema);
-  return names.ofClass('shadow').flatMap((table) => {
+  const real = await inspect(db, options.database);
+  const shadow = names.schema === options.database ? real : await inspect(db, names.schema);
+  const existing = real.tables.map(({ name }) => name);
+  return names.ofClass('shadow', existing).flatMap((table) => {
     const model = shadow.tables.find(({ name }) => name === names.shadow(table));
     const first = model && markedFirst(model);
     return model?.autoIncrement && first ? [{ table, column: model.autoIncrement.column, firstShadowId: first }] : [];

@@ -172,7 +172,7 @@ describe('seeding on a real server', () => {
     expect(kills).toBe(25);
     expect(await contents()).toEqual(whole);
     const missing = await drift(test.db, test.options(tables, seeds));
-    expect(missing.every(({ what }) => what === 'trigger')).toBe(true);
+    expect(missing.filter(({ what }) => what !== 'trigger' && what !== 'run-column')).toEqual([]);
     await provision(test.db, await plan(test.db, test.options(tables, seeds)));
     expect(await drift(test.db, test.options(tables, seeds))).toEqual([]);
   });
@@ -269,12 +269,6 @@ describe('seeding on a real server', () => {
     await seed(test.db, changed, { onChanged: 'restart' });
     expect(await test.rows('SELECT DISTINCT amount FROM transfers_shadow')).toEqual([{ amount: '7.00' }]);
     expect(await at()).toBe('3000');
-    expect(
-      (
-        await test.rows(
-          "SELECT COUNT(*) AS n FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = 'transfers_shadow'",
-        )
-      )[0]?.n,
-    ).toBe('1');
+    expect((await drift(test.db, test.options(tables, {}))).filter(({ table }) => table === 'transfers')).toEqual([]);
   });
 });

@@ -1,46 +1,63 @@
 import { createRewriter } from '../../mysql/rewriter.js';
 import { quoteName } from '../../names.js';
 import type { Db } from '../db.js';
-import type { Desired } from '../mysql/desired.js';
-import type { SchemaModel } from '../mysql/inspect.js';
+import { type Desired, desired } from '../mysql/desired.js';
+import { existingTable } from '../mysql/drift.js';
 import type { Names } from '../mysql/options.js';
 import { firstShadowId, markedFirst } from '../mysql/range.js';
+import type { Sides } from '../mysql/sides.js';
 import { SeedError } from './errors.js';
 import { named } from './mysql.js';
 import { type SeedPlan, seedPlan } from './plan.js';
 import type { SourceTable } from './source-tables.js';
 
+/** What is to be filled and how; undefined when there is nothing to do. Changes nothing. Throws SeedError. */
+export async function readSeedPlan(db: Db, sides: Sides): Promise<SeedPlan | undefined> {
+  const { seed } = sides.names.options;
+  if (seed === undefined || Object.keys(seed).length === 0) return undefined;
+  const wanted = desired(sides);
+  const planned = seedPlanOf(sides, wanted, await estimatedRows(db, sides.names));
+  const isThere = (key: string): boolean => {
+    const table = wanted.tables.find(({ label }) => label === key);
+    return table !== undefined && existingTable(sides, table) !== undefined;
+  };
+  return planned && (await isSeedDue(db, planned, isThere)) ? planned : undefined;
+}
+
 /** How the shadow side that is wanted is filled. Pure. Throws SeedError, and ShadowDbError for a range that has no room. */
 export function seedPlanOf(
+  sides: Sides,
   wanted: Desired,
-  names: Names,
-  shadow: SchemaModel,
   estimates?: ReadonlyMap<string, number>,
 ): SeedPlan | undefined {
+  const { names } = sides;
   const { seed } = names.options;
   if (seed === undefined || Object.keys(seed).length === 0) return undefined;
-  return seedPlan(seedSources(wanted, names, shadow), seed, {
+  return seedPlan(seedSources(sides, wanted), seed, {
     helper: (name) => ({ schema: names.schema, table: names.shadow(name) }),
     checkCondition: (table, where) => checkCondition(table, where),
     ...(estimates && { estimates }),
   });
 }
 
-function seedSources(wanted: Desired, names: Names, shadow: SchemaModel): SourceTable[] {
-  const keyOf = new Map(wanted.tables.map(({ name, real }) => [name, real.name]));
-  return wanted.tables.map(({ real, name, foreignKeys }) => {
-    const existing = shadow.tables.find((table) => table.name === name);
+function seedSources(sides: Sides, wanted: Desired): SourceTable[] {
+  const { names, server } = sides;
+  const labels = new Map(wanted.tables.map(({ schema, name, label }) => [`${schema}.${name}`, label]));
+  return wanted.tables.map((table) => {
+    const { real, label, database, schema, name, foreignKeys } = table;
+    const existing = existingTable(sides, table);
     const marked = existing && markedFirst(existing);
-    const first = marked === undefined ? firstShadowId(real, names.gap(real.name)) : BigInt(marked);
+    const first =
+      marked === undefined ? firstShadowId(real, names.gap(label), label, server.idIncrement) : BigInt(marked);
     return {
-      key: real.name,
+      key: label,
       real,
-      realSchema: names.options.database,
-      target: { schema: names.schema, table: name },
+      realSchema: database,
+      target: { schema, table: name },
       foreignKeys: foreignKeys.map((key) => ({
         name: key.name,
         columns: key.columns,
-        parent: keyOf.get(key.parent) ?? key.parent,
+        parent: labels.get(`${key.parentSchema}.${key.parent}`) ?? key.parent,
         parentColumns: key.parentColumns,
       })),
       ...(first !== undefined && { firstShadowId: first }),
@@ -62,17 +79,21 @@ function checkCondition({ key, real, realSchema }: SourceTable, where: string): 
   throw new SeedError('SEED_SPEC', `the condition of ${key} is refused: ${why}`);
 }
 
-/** Rows per real table, as the server estimates them. */
-export async function estimatedRows(db: Db, database: string): Promise<Map<string, number>> {
-  const rows = await db.query(
-    'SELECT TABLE_NAME AS name, CAST(TABLE_ROWS AS CHAR) AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_ROWS IS NOT NULL',
-    [database],
-  );
-  return new Map(rows.map((row) => [String(row.name), Number(row.n)]));
+/** Rows per real table, as the server estimates them; by label. */
+async function estimatedRows(db: Db, names: Names): Promise<Map<string, number>> {
+  const estimates = new Map<string, number>();
+  for (const database of names.databases) {
+    const rows = await db.query(
+      'SELECT TABLE_NAME AS name, CAST(TABLE_ROWS AS CHAR) AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_ROWS IS NOT NULL',
+      [database],
+    );
+    for (const row of rows) estimates.set(names.label(database, String(row.name)), Number(row.n));
+  }
+  return estimates;
 }
 
 /** Whether there is something to fill: a table without rows that was not found empty before, or a seed that was interrupted. */
-export async function isSeedDue(db: Db, plan: SeedPlan, existing: (table: string) => boolean): Promise<boolean> {
+async function isSeedDue(db: Db, plan: SeedPlan, isThere: (key: string) => boolean): Promise<boolean> {
   const { journal, tables } = plan;
   const known = new Map<string, Record<string, unknown>>();
   const [found] = await db.query(
@@ -90,7 +111,7 @@ export async function isSeedDue(db: Db, plan: SeedPlan, existing: (table: string
   for (const { key, target } of tables) {
     const entry = known.get(`copy ${key}`);
     if (entry !== undefined && Number(entry.done) === 0) return true;
-    if (!existing(target.table)) return true;
+    if (!isThere(key)) return true;
     if (entry !== undefined && Number(entry.n) === 0) continue;
     const [any] = await db.query(`SELECT 1 AS x FROM ${named(target)} LIMIT 1`);
     if (any === undefined) return true;
