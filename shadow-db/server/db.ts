@@ -5,12 +5,29 @@ export interface Db {
 
 const hints = {
   MODE_INSTANCE: 'Mode instance has its own server: provision it as you provision the real one.',
+  NAMES: 'Correct the names in `tables`, or choose another suffix or schema.',
+  DATABASE_MISSING: 'Check the name of the database, and that this account has a right on it.',
   TABLE_MISSING: 'Check the names in `tables` and the database.',
   AUTO_INCREMENT_RANGE: 'Widen the column (BIGINT UNSIGNED), or choose a smaller autoIncrementGap for this table.',
   NAME_TAKEN: 'A table or view of this name exists that was not made by Shadowline: choose another suffix or schema.',
   SEED: 'Check where and idOffset of this table.',
   ACCOUNT_TAKEN: 'The account has rights of its own: give shadow traffic an account that nothing else uses.',
+  RIGHTS: 'Nothing was changed. Let an administrator run these statements, then plan again.',
+  READ_ONLY: 'Nothing was changed. Provision the primary; replicas get the shadow tables from it.',
+  LOCKED: 'Nothing was changed. Wait for it, or end that connection.',
+  SERVER: 'MariaDB 10.6, MySQL 8.0, PostgreSQL 13 and later are known.',
+  ONE_SESSION: 'Give provisioning one connection, not a pool: settings and locks belong to a session.',
+  PLAN_STALE: 'Nothing was changed. Plan again and look at what is new.',
+  ROLLED_BACK: 'Nothing was changed. Mend the cause and try again.',
+  STOPPED: 'What was done before stays and is marked as ours. Mend the cause and plan again: the plan shows the rest.',
   NOT_SHADOW: 'Only shadow tables may be changed.',
+  INHERITANCE: 'Reads of the parent would reach real children: class it real-read or refuse.',
+  FOREIGN_TABLE: 'Its rows are on another server: class it real-read or refuse.',
+  PARTITION_CLASS: 'A partitioned table and its partitions go together: give them one class.',
+  SEQUENCE: 'Shadow ids of this sequence could meet real ones: class the table real-read or refuse.',
+  NO_PRIMARY_KEY: 'Rows without a key cannot be told apart: clean all rows, or give the table a primary key.',
+  DRIFT: 'Nothing was removed. Plan and provision first, so that what is removed is what was made.',
+  STILL_REFERRED: 'Nothing was removed. Clean the runs that refer to these rows too, or all rows.',
 } as const;
 
 export type ShadowDbErrorCode = keyof typeof hints;
@@ -20,8 +37,8 @@ export class ShadowDbError extends Error {
   override name = 'ShadowDbError';
   readonly code: ShadowDbErrorCode;
 
-  constructor(code: ShadowDbErrorCode, detail: string) {
-    super(`${code}: ${detail}. ${hints[code]}`);
+  constructor(code: ShadowDbErrorCode, detail: string, options?: ErrorOptions) {
+    super(`${code}: ${detail}. ${hints[code]}`, options);
     this.code = code;
   }
 }

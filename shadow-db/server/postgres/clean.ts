@@ -1,0 +1,251 @@
+import { type Db, ShadowDbError } from '../db.js';
+import { isOurs, readRole } from './account.js';
+import { type Desired, desired } from './desired.js';
+import { differences } from './drift.js';
+import { guardShadowOnly } from './guard.js';
+import { inspect } from './inspect.js';
+import { withLock } from './lock.js';
+import { isMarked } from './mark.js';
+import type { SchemaModel, TableModel, ViewModel } from './model.js';
+import { Names, type ShadowDbOptions } from './options.js';
+import { full, literal, quote, sameTable, shown } from './quote.js';
+import { rowsName } from './rows.js';
+import { inSnapshot, inTransaction, readServer, sqlState } from './session.js';
+
+export interface CleanOptions {
+  /** Only rows that this run inserted. Without it: all rows. */
+  run?: string;
+  /** Default true: say only what would go. */
+  dryRun?: boolean;
+  /** rows: empties the shadow tables. drop: removes tables, views, sequences and the account. Default rows. */
+  what?: 'rows' | 'drop';
+}
+
+export interface CleanReport {
+  dryRun: boolean;
+  what: 'rows' | 'drop';
+  run?: string;
+  tables: { table: string; rows: number }[];
+  views: string[];
+  account?: string;
+  /** What is sent, in order; with dryRun, what would be sent. */
+  statements: string[];
+}
+
+/**
+ * Removes shadow rows or shadow objects of the classed tables, in one transaction. Only what carries Shadowline's mark is touched, and
+ * each statement passes the guard, so that a real table cannot be named. Rows are removed only from what provisioning has made:
+ * ShadowDbError DRIFT otherwise. Rows of a run go in one statement, after which the keys are checked, so that cycles are no matter;
+ * rows that refer to them by ON DELETE CASCADE go too, whatever run they are of.
+ */
+export async function clean(
+  db: Db,
+  options: ShadowDbOptions,
+  { run, dryRun = true, what = 'rows' }: CleanOptions = {},
+): Promise<CleanReport> {
+  if (run !== undefined && what === 'drop')
+    throw new RangeError('shadow tables are dropped for all runs: leave out the run');
+  const names = new Names(options);
+  const server = await readServer(db, { mustWrite: !dryRun });
+  const report: CleanReport = {
+    dryRun,
+    what,
+    ...(run !== undefined && { run }),
+    tables: [],
+    views: [],
+    statements: [],
+  };
+  const look = async (): Promise<void> => {
+    report.statements = [];
+    const model = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
+    if (what === 'drop') await dropping(db, model, names, report);
+    else await emptying(db, model, await desired(model, names), names, report);
+    for (const sql of report.statements) await guardShadowOnly(sql, names);
+  };
+  if (dryRun) {
+    await inSnapshot(db, look);
+    return report;
+  }
+  await withLock(db, names, async () => {
+    await inSnapshot(db, look);
+    await inTransaction(db, async () => {
+      for (const sql of report.statements) await db.query(sql);
+    });
+  }).catch((error: unknown) => {
+    if (sqlState(error) !== '23503') throw error;
+    throw new ShadowDbError('STILL_REFERRED', error instanceof Error ? error.message : String(error), { cause: error });
+  });
+  return report;
+}
+
+async function emptying(db: Db, model: SchemaModel, wanted: Desired, names: Names, report: CleanReport): Promise<void> {
+  const found = differences(wanted, model, names);
+  if (found.length > 0) {
+    const some = found
+      .slice(0, 5)
+      .map(({ what, table, name }) => `${what} ${table}${name === undefined ? '' : ` ${name}`}`);
+    throw new ShadowDbError('DRIFT', `${found.length} differences: ${some.join(', ')}${found.length > 5 ? ', …' : ''}`);
+  }
+  const roots = wanted.tables.filter(({ partitionOf }) => partitionOf === null);
+  if (report.run === undefined)
+    await emptyAll(
+      db,
+      roots.map(({ target }) => target),
+      names,
+      report,
+    );
+  else await emptyRun(db, wanted, names, report, report.run);
+}
+
+async function countOf(db: Db, table: string): Promise<number> {
+  const [row] = await db.query(`SELECT count(*) AS n FROM ${table}`);
+  return Number(row?.n ?? 0);
+}
+
+/** TRUNCATE of all at once: keys among them are no matter, and no trigger is called. */
+async function emptyAll(
+  db: Db,
+  targets: { schema: string; table: string }[],
+  names: Names,
+  report: CleanReport,
+): Promise<void> {
+  for (const target of targets) report.tables.push({ table: shown(target), rows: await countOf(db, full(target)) });
+  const notes = await countOf(db, full(rowsName(names)));
+  if (report.tables.every(({ rows }) => rows === 0) && notes === 0) return;
+  const tables = [...targets.map(full), ...(notes > 0 ? [full(rowsName(names))] : [])];
+  report.statements.push(`TRUNCATE TABLE ${tables.join(', ')}`);
+}
+
+async function emptyRun(db: Db, wanted: Desired, names: Names, report: CleanReport, run: string): Promise<void> {
+  const rows = full(rowsName(names));
+  const deletions: string[] = [];
+  for (const table of wanted.tables) {
+    if (table.key.length === 0) {
+      if (table.partitionOf === null && (await db.query(`SELECT 1 FROM ${full(table.target)} LIMIT 1`)).length > 0)
+        throw new ShadowDbError('NO_PRIMARY_KEY', `${shown(table.target)} has rows, and no key`);
+      continue;
+    }
+    const same = table.key.map((name) => {
+      const type = table.columns.find((column) => column.name === name)?.type ?? 'text';
+      return `t.${quote(name)} = (n."key" ->> ${literal(name)})::${type}`;
+    });
+    const from = `${rows} n WHERE n."run" = ${literal(run)} AND n."table_name" = ${literal(shown(table.target))} AND ${same.join(' AND ')}`;
+    // a row can be noted twice: deleted and inserted again with the same key
+    const [row] = await db.query(
+      `SELECT count(*) AS n FROM ${full(table.target)} t WHERE EXISTS (SELECT 1 FROM ${from})`,
+    );
+    const count = Number(row?.n ?? 0);
+    if (count === 0) continue;
+    report.tables.push({ table: shown(table.target), rows: count });
+    deletions.push(`DELETE FROM ${full(table.target)} t USING ${from}`);
+  }
+  const notes = `DELETE FROM ${rows} WHERE "run" = ${literal(run)}`;
+  const parts = deletions.map((sql, index) => `"gone_${index}" AS (${sql})`);
+  if (parts.length > 0) report.statements.push(`WITH ${parts.join(', ')} ${notes}`);
+  else if ((await db.query(`SELECT 1 FROM ${rows} WHERE "run" = $1 LIMIT 1`, [run])).length > 0)
+    report.statements.push(notes);
+}
+
+/** Whether a marked table or view was made for these options: its real name, or that of the table it is a partition of, is classed shadow. */
+function belongs(item: TableModel | ViewModel, model: SchemaModel, names: Names): boolean {
+  if (!isMarked(item) || sameTable(item, rowsName(names))) return false;
+  if ('partitionOf' in item && item.partitionOf !== null) {
+    const parent = model.tables.find((table) =>
+      sameTable(table, item.partitionOf as { schema: string; table: string }),
+    );
+    if (parent && belongs(parent, model, names)) return true;
+  }
+  const realNames = [...model.tables, ...model.views].filter((one) => !isMarked(one));
+  const real =
+    realNames.find((one) => names.realSchemas.includes(one.schema) && isTarget(one, item, names)) ??
+    guessed(item, names);
+  return real !== undefined && names.mapping.classOf(real.schema, real.table) === 'shadow';
+}
+
+function isTarget(
+  real: { schema: string; table: string },
+  item: { schema: string; table: string },
+  names: Names,
+): boolean {
+  if (names.options.mode === 'table' && names.isShadow(real)) return false;
+  return sameTable(names.target(real), item);
+}
+
+/** The real name of a shadow whose real table is gone. */
+function guessed(item: { schema: string; table: string }, names: Names): { schema: string; table: string } | undefined {
+  if (names.options.mode === 'table') {
+    if (!names.isShadow(item)) return undefined;
+    return { schema: item.schema, table: item.table.slice(0, -names.mapping.suffix.length) };
+  }
+  const schema = names.realSchemas.find((one) => names.shadowSchema(one) === item.schema);
+  return schema === undefined ? undefined : { schema, table: item.table };
+}
+
+async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanReport): Promise<void> {
+  const tables = model.tables.filter((table) => belongs(table, model, names));
+  const views = model.views.filter((view) => belongs(view, model, names));
+  for (const table of tables)
+    report.tables.push({ table: shown(table), rows: table.kind === 'p' ? 0 : await countOf(db, full(table)) });
+  report.views = views.map(shown);
+  if (views.length > 0) report.statements.push(`DROP VIEW ${views.map(full).join(', ')}`);
+  const rows = model.tables.find((table) => sameTable(table, rowsName(names)) && isMarked(table));
+  const isLast = !model.tables.some((table) => isMarked(table) && table !== rows && !tables.includes(table));
+  const gone = [...tables, ...(rows && isLast ? [rows] : [])];
+  const loose = model.sequences.filter(
+    (sequence) => isMarked(sequence) && sequence.owner === null && names.shadowSchemas.includes(sequence.schema),
+  );
+  if (gone.length > 0) report.statements.push(`DROP TABLE ${gone.map(full).join(', ')}`);
+  // sequences and functions that other configurations still use stay with their tables
+  if (isLast && loose.length > 0) report.statements.push(`DROP SEQUENCE ${loose.map(full).join(', ')}`);
+  const notes = model.functions.filter(({ schema, name }) => {
+    if (isLast) return names.shadowSchemas.includes(schema) && name.startsWith('shadowline_');
+    return tables.some(
+      (table) => table.schema === schema && table.triggers.some((trigger) => trigger.function.text.endsWith(name)),
+    );
+  });
+  for (const { schema, name } of notes) report.statements.push(`DROP FUNCTION ${full({ schema, table: name })}()`);
+  await dropRole(db, names, report);
+  if (names.options.mode === 'schema' && isLast) {
+    const empty = model.schemas.filter(
+      ({ name, comment }) =>
+        names.shadowSchemas.includes(name) && comment === 'shadowline' && holdsOnly(name, model, gone, views),
+    );
+    for (const { name } of empty) report.statements.push(`DROP SCHEMA ${quote(name)}`);
+  }
+}
+
+function holdsOnly(
+  schema: string,
+  model: SchemaModel,
+  tables: readonly TableModel[],
+  views: readonly ViewModel[],
+): boolean {
+  return (
+    model.tables.every((table) => table.schema !== schema || tables.includes(table)) &&
+    model.views.every((view) => view.schema !== schema || views.includes(view))
+  );
+}
+
+/** Drops the role when it exists and has no rights but those that provisioning gives. */
+async function dropRole(db: Db, names: Names, report: CleanReport): Promise<void> {
+  const user = names.options.account?.user;
+  const role = await readRole(db, user);
+  if (
+    user === undefined ||
+    role === undefined ||
+    role.attributes.length > 0 ||
+    role.memberOf.length > 0 ||
+    role.elsewhere > 0
+  )
+    return;
+  if (!role.grants.every((grant) => isOurs(grant, names))) return;
+  report.account = user;
+  // rights on what is dropped go with it
+  const isGone = ({ schema, name }: { schema: string; name: string }): boolean =>
+    names.isShadow({ schema, table: name }) && name !== '';
+  for (const { kind, schema, name, rights } of role.grants) {
+    const left = kind === 'schema' ? `SCHEMA ${quote(schema)}` : `TABLE ${full({ schema, table: name })}`;
+    if (!isGone({ schema, name })) report.statements.push(`REVOKE ${rights.join(', ')} ON ${left} FROM ${quote(user)}`);
+  }
+  report.statements.push(`DROP ROLE ${quote(user)}`);
+}
