@@ -9,13 +9,20 @@ const hints = {
   DATABASE_MISSING: 'Check the name of the database, and that this account has a right on it.',
   TABLE_MISSING: 'Check the names in `tables` and the database.',
   AUTO_INCREMENT_RANGE: 'Widen the column (BIGINT UNSIGNED), or choose a smaller autoIncrementGap for this table.',
-  NAME_TAKEN: 'A table or view of this name exists that was not made by Shadowline: choose another suffix or schema.',
+  NAME_TAKEN:
+    'Something of this name exists that was not made by Shadowline: choose another suffix or schema, or take it away.',
+  RUN_COLUMN: 'Rename the column: Shadowline keeps the run of a shadow row under this name.',
+  ROW_SIZE: 'List the table in `withoutRun`: its rows then do not know their run.',
+  ENGINE: 'Class the table real-read or refuse.',
+  SEQUENCE: 'Class the sequence as shadow: it gets a twin, and the default is turned to it.',
+  DEFINITION: 'Class the table real-read or refuse, and report this text.',
   SEED: 'Check where and idOffset of this table.',
   ACCOUNT_TAKEN: 'The account has rights of its own: give shadow traffic an account that nothing else uses.',
   RIGHTS: 'Nothing was changed. Let an administrator run these statements, then plan again.',
   READ_ONLY: 'Nothing was changed. Provision the primary; replicas get the shadow tables from it.',
-  LOCKED: 'Nothing was changed. Wait for it, or end that connection.',
   SERVER: 'MariaDB 10.6, MySQL 8.0, PostgreSQL 13 and later are known.',
+  REAL_BUSY: 'Nothing was changed. Wait until the long transaction or ALTER TABLE has ended, then try again.',
+  LOCKED: 'Nothing was changed. Wait for it, or end that connection.',
   ONE_SESSION: 'Give provisioning one connection, not a pool: settings and locks belong to a session.',
   PLAN_STALE: 'Nothing was changed. Plan again and look at what is new.',
   ROLLED_BACK: 'Nothing was changed. Mend the cause and try again.',
@@ -24,7 +31,7 @@ const hints = {
   INHERITANCE: 'Reads of the parent would reach real children: class it real-read or refuse.',
   FOREIGN_TABLE: 'Its rows are on another server: class it real-read or refuse.',
   PARTITION_CLASS: 'A partitioned table and its partitions go together: give them one class.',
-  SEQUENCE: 'Shadow ids of this sequence could meet real ones: class the table real-read or refuse.',
+  SEQUENCE_RANGE: 'Shadow ids of this sequence could meet real ones: class the table real-read or refuse.',
   NO_PRIMARY_KEY: 'Rows without a key cannot be told apart: clean all rows, or give the table a primary key.',
   DRIFT: 'Nothing was removed. Plan and provision first, so that what is removed is what was made.',
   STILL_REFERRED: 'Nothing was removed. Clean the runs that refer to these rows too, or all rows.',
@@ -46,4 +53,15 @@ export class ShadowDbError extends Error {
 /** A string literal that reads the same in every sql_mode: hexadecimal digits, no escapes. For DDL, which takes no parameters. */
 export function quoteText(text: string): string {
   return /^[\w .:=@%-]*$/.test(text) ? `'${text}'` : `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
+
+/** A cell as text; drivers give some of them as bytes. */
+export function textOf(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  return value instanceof Uint8Array ? Buffer.from(value).toString('utf8') : String(value);
+}
+
+/** A cell as a number; drivers give some of them as text. */
+export function numberOf(value: unknown): number {
+  return Number(textOf(value) || 0);
 }

@@ -35,7 +35,9 @@ export async function clean(
 ): Promise<CleanReport> {
   const names = new Names(options);
   const shadow = await inspect(db, names.schema);
-  const wanted = new Set(names.ofClass('shadow').map((table) => names.shadow(table)));
+  const real = names.schema === options.database ? shadow : await inspect(db, options.database);
+  const existing = [...real.tables, ...real.views].map(({ name }) => name);
+  const wanted = new Set(names.ofClass('shadow', existing).map((table) => names.shadow(table)));
   const tables = shadow.tables.filter((table) => wanted.has(table.name) && isMarked(table));
   const counted: CleanReport['tables'] = [];
   for (const table of tables) {

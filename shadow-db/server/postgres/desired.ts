@@ -259,7 +259,7 @@ class Sequences {
     );
     if (found === undefined)
       throw new ShadowDbError(
-        'SEQUENCE',
+        'SEQUENCE_RANGE',
         `the sequence of ${shown(table)}.${column.name} is not in a schema that a key names`,
       );
     this.take(found, table, column);
@@ -270,7 +270,7 @@ class Sequences {
     const real = this.real.find((sequence) => sameTable(sequence, name));
     if (real === undefined) return undefined;
     if (BigInt(real.increment) < 0n)
-      throw new ShadowDbError('SEQUENCE', `${shown(real)}, which fills ${shown(table)}.${column.name}, counts down`);
+      throw new ShadowDbError('SEQUENCE_RANGE', `${shown(real)}, which fills ${shown(table)}.${column.name}, counts down`);
     let found = this.all.find((one) => one.real === real);
     if (found === undefined) {
       const owner =
