@@ -67,7 +67,7 @@ class Numbers implements Dialect<{ limit: number }, number> {
     this.open_ += 1;
     return {
       run: async (steps: readonly number[]): Promise<BatchResult> => {
-        const result = { ran: 0, failed: 0, refused: {} as Record<string, number> };
+        const result = { ran: 0, failed: 0, excused: 0, refused: {} as Record<string, number> };
         for (const [at, step] of steps.entries()) {
           const difference: Difference = { kind: 'rows', at, detail: `${step} >= ${limit}` };
           if (step >= limit) return { ...result, difference };

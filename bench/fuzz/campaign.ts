@@ -2,7 +2,7 @@ import { Choices } from './choices.js';
 import type { Arena, BatchResult, Dialect, Difference } from './dialect.js';
 import { type ShrinkBudget, shrinkList, shrinkRecord } from './shrink.js';
 
-export interface CampaignOptions {
+export interface CampaignOptions<World = unknown, Step = unknown> {
   statements: number;
   /** 32 bits. The same seed and options make the same statements. */
   seed: number;
@@ -15,8 +15,8 @@ export interface CampaignOptions {
   /** Longest time for making one case small, ms; default 20,000. */
   shrinkMs?: number;
   signal?: AbortSignal;
-  onProgress?(tally: Tally): void;
-  onFinding?(finding: Finding): void;
+  onProgress?(tally: Tally<World, Step>): void;
+  onFinding?(finding: Finding<World, Step>): void;
 }
 
 /** A case that was found, made small. `world` and `steps` can be replayed as they are. */
@@ -29,21 +29,34 @@ export interface Finding<World = unknown, Step = unknown> {
   seed: number;
 }
 
-export interface Tally {
+export interface Tally<World = unknown, Step = unknown> {
   /** Statements generated: ran + refused. */
   statements: number;
   ran: number;
   /** Ran with the same error on both sides. */
   failed: number;
+  /** See BatchResult: these must stay rare. */
+  excused: number;
   refused: Record<string, number>;
   worlds: number;
-  findings: Finding[];
+  findings: Finding<World, Step>[];
 }
 
 /** Generates schemas and statements until there are enough, or enough cases were found, or the signal comes. */
-export async function campaign<World, Step>(dialect: Dialect<World, Step>, options: CampaignOptions): Promise<Tally> {
+export async function campaign<World, Step>(
+  dialect: Dialect<World, Step>,
+  options: CampaignOptions<World, Step>,
+): Promise<Tally<World, Step>> {
   const { batch = 50, batchesPerWorld = 10, maxFindings = 1 } = options;
-  const tally: Tally = { statements: 0, ran: 0, failed: 0, refused: {}, worlds: 0, findings: [] };
+  const tally: Tally<World, Step> = {
+    statements: 0,
+    ran: 0,
+    failed: 0,
+    excused: 0,
+    refused: {},
+    worlds: 0,
+    findings: [],
+  };
   const isOver = (): boolean =>
     tally.statements >= options.statements ||
     tally.findings.length >= maxFindings ||
@@ -78,6 +91,7 @@ export async function campaign<World, Step>(dialect: Dialect<World, Step>, optio
 function add(tally: Tally, result: BatchResult): void {
   tally.ran += result.ran;
   tally.failed += result.failed;
+  tally.excused += result.excused;
   tally.statements += result.ran;
   for (const [code, count] of Object.entries(result.refused)) {
     tally.refused[code] = (tally.refused[code] ?? 0) + count;

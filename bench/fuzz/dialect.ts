@@ -31,6 +31,8 @@ export interface BatchResult {
   ran: number;
   /** Of these, the ones that failed with the same error on both. */
   failed: number;
+  /** Differences that a plan or a known leniency of the redirected text explains; the start data were made anew. */
+  excused: number;
   /** Code of the refusal → count. */
   refused: Record<string, number>;
   difference?: Difference;
