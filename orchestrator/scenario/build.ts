@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { Mapping, type MappingOptions, type NameLimit, nameLimits } from '@shadowline/shadow-db';
 import type { TransformSpec } from '../engines/engine.js';
 import type { Path, ScenarioDocument } from './document.js';
 import type { Expansion } from './expand.js';
@@ -211,8 +212,9 @@ function buildMysql(
     report([...at, 'url'], 'the URL names no database', 'write it like this: mysql://user@host:3306/bank');
   }
   const tables = tableClasses(input.tables, at, report);
+  const mapping = mappingOf({ ...input, database, tables: Object.fromEntries(tables) }, at, report);
   for (const table of Object.keys(input.seed)) {
-    if (tables.get(table) !== 'shadow')
+    if (mapping !== undefined && classOf(mapping, table) !== 'shadow')
       report(
         [...at, 'seed', table],
         `table ${table} is not among tables.shadow, so it has no shadow to seed`,
@@ -221,7 +223,7 @@ function buildMysql(
       );
   }
   for (const table of Object.keys(input.identityColumns)) {
-    if (!tables.has(table))
+    if (mapping !== undefined && classOf(mapping, table) === undefined)
       report(
         [...at, 'identityColumns', table],
         `table ${table} has no class`,
@@ -251,12 +253,46 @@ function buildPostgres(
   if (url !== undefined && !/^\/[^/]+$/.test(url.pathname))
     report([...at, 'url'], 'the URL names no database', 'write it like this: postgres://user@host:5432/bank');
   const tables = tableClasses(input.tables, at, report);
+  const names = {
+    ...input,
+    database: input.realSchema,
+    tables: Object.fromEntries(tables),
+    limit: nameLimits.postgres,
+  };
+  mappingOf(names, at, report);
   return {
     ...pick(input, 'url', 'mode', 'realSchema', 'suffix', 'schemas', 'account'),
     schema: input.schema ?? `${input.realSchema}${input.suffix}`,
     tables: Object.fromEntries(tables),
     ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
   };
+}
+
+/** The names of the store; what cannot work (two tables with one shadow, a shadow schema that is a real one) is a problem at `tables`. */
+function mappingOf(input: NamesOfStore, at: Path, report: Report): Mapping | undefined {
+  const { mode, database, tables, suffix, schema, schemas, limit } = input;
+  // a URL without a database is a problem of its own
+  if (database === '') return undefined;
+  try {
+    return new Mapping({ mode, database, tables, suffix, schemas, ...(schema && { schema }), ...limit });
+  } catch (error) {
+    const remedy = 'correct the names, or choose another suffix or schema';
+    report([...at, 'tables'], (error as Error).message, remedy, true);
+    return undefined;
+  }
+}
+
+type NamesOfStore = Pick<MappingOptions, 'mode' | 'database' | 'tables'> & {
+  limit?: NameLimit;
+  suffix: string;
+  schema?: string | undefined;
+  schemas: Record<string, string>;
+};
+
+/** Of a key that names one table. */
+function classOf(mapping: Mapping, key: string): TableClass | undefined {
+  const dot = key.indexOf('.');
+  return dot === -1 ? mapping.classOf(mapping.database, key) : mapping.classOf(key.slice(0, dot), key.slice(dot + 1));
 }
 
 /** Table (or pattern, or range) to class; each stands in one list. */

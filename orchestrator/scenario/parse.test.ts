@@ -383,6 +383,20 @@ describe('a scenario that is wrong', () => {
       ),
     ],
     [
+      'a table whose shadow could not be told from it',
+      change('shadow: [accounts, transfers]', 'shadow: [accounts, transfers, old_shadow]', full),
+      [
+        'scenario.yaml:13:7: shadow.mysql.main.tables: "old_shadow" ends with the shadow suffix "_shadow" already: choose another suffix | correct the names, or choose another suffix or schema',
+      ],
+    ],
+    [
+      'patterns that contradict each other',
+      change('realRead: [branches]', 'realRead: ["acc*"], refuse: ["acc*s"]', full),
+      [
+        'scenario.yaml:13:7: shadow.mysql.main.tables: tables "acc*" (real-read) and "acc*s" (refuse) claim the same table: make one of them longer, or name the table | correct the names, or choose another suffix or schema',
+      ],
+    ],
+    [
       'postgres without a database',
       plus('  postgres: { pg: { url: "postgres://u@h", account: a, tables: { shadow: [t] } } }'),
       [
