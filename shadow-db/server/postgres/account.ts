@@ -5,7 +5,7 @@ import { isMarked } from './mark.js';
 import type { SchemaModel } from './model.js';
 import type { Names } from './options.js';
 import type { Step } from './plan.js';
-import { full, quote, sameTable, shown } from './quote.js';
+import { full, quote, sameTable } from './quote.js';
 import { fromJson } from './session.js';
 
 /** What the role may do in this database, from the server's access lists. */
@@ -194,8 +194,4 @@ export function scramVerifier(password: string, salt: Buffer = randomBytes(16), 
 export function grantOn(targets: readonly { schema: string; table: string }[]): (grant: Grant) => boolean {
   return ({ kind, schema, name }) =>
     kind !== 'schema' && targets.some((target) => sameTable(target, { schema, table: name }));
-}
-
-export function describeGrant({ kind, schema, name, rights }: Grant): string {
-  return `${rights.join(', ')} on ${kind} ${shown({ schema, table: name })}`;
 }

@@ -270,7 +270,10 @@ class Sequences {
     const real = this.real.find((sequence) => sameTable(sequence, name));
     if (real === undefined) return undefined;
     if (BigInt(real.increment) < 0n)
-      throw new ShadowDbError('SEQUENCE_RANGE', `${shown(real)}, which fills ${shown(table)}.${column.name}, counts down`);
+      throw new ShadowDbError(
+        'SEQUENCE_RANGE',
+        `${shown(real)}, which fills ${shown(table)}.${column.name}, counts down`,
+      );
     let found = this.all.find((one) => one.real === real);
     if (found === undefined) {
       const owner =

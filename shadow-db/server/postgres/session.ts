@@ -1,23 +1,32 @@
 import { type Db, ShadowDbError } from '../db.js';
 
+/** Short waits: nobody else should wait in line behind a statement of ours that waits for a lock. */
+const lockTimeoutMs = 3000;
+const statementTimeoutMs = 120_000;
+
 /** Reads all in one snapshot; names outside of pg_catalog are printed with their schema. */
 export async function inSnapshot<Result>(db: Db, work: () => Promise<Result>): Promise<Result> {
   await db.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
     await db.query("SET LOCAL search_path = ''");
     await db.query('SET LOCAL jit = off');
+    await db.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
     const result = await work();
     await db.query('COMMIT');
     return result;
   } catch (error) {
     await db.query('ROLLBACK').catch(() => undefined);
-    throw error;
+    throw sqlState(error) === lockNotAvailable
+      ? new ShadowDbError('REAL_BUSY', textOfError(error), { cause: error })
+      : error;
   }
 }
 
-/** Short waits: nobody else should wait in line behind a statement of ours that waits for a lock. */
-const lockTimeoutMs = 3000;
-const statementTimeoutMs = 120_000;
+const lockNotAvailable = '55P03';
+
+export function textOfError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 /**
  * One transaction that writes; any error rolls all of it back. Throws ShadowDbError ONE_SESSION when the statements do not all reach
