@@ -1,4 +1,5 @@
-import { type Db, ShadowDbError } from '../db.js';
+import type { TableName } from '../../mapping.js';
+import { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
 import { isOurs, readRole } from './account.js';
 import { type Desired, desired } from './desired.js';
 import { differences } from './drift.js';
@@ -8,9 +9,10 @@ import { withLock } from './lock.js';
 import { isMarked } from './mark.js';
 import type { SchemaModel, TableModel, ViewModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
+import { lockRoom, locksPerTable } from './provision.js';
 import { full, literal, quote, sameTable, shown } from './quote.js';
 import { rowsName } from './rows.js';
-import { inSnapshot, inTransaction, readServer, sqlState } from './session.js';
+import { inSnapshot, inTransaction, readServer, sqlState, textOfError } from './session.js';
 
 export interface CleanOptions {
   /** Only rows that this run inserted. Without it: all rows. */
@@ -55,10 +57,11 @@ export async function clean(
     views: [],
     statements: [],
   };
+  let together = true;
   const look = async (): Promise<void> => {
     report.statements = [];
     const model = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
-    if (what === 'drop') await dropping(db, model, names, report);
+    if (what === 'drop') together = await dropping(db, model, names, report);
     else await emptying(db, model, await desired(model, names), names, report);
     for (const sql of report.statements) await guardShadowOnly(sql, names);
   };
@@ -68,15 +71,24 @@ export async function clean(
   }
   await withLock(db, names, async () => {
     await inSnapshot(db, look);
-    await inTransaction(db, async () => {
-      for (const sql of report.statements) await db.query(sql);
-    });
+    for (const part of together ? [report.statements] : report.statements.map((sql) => [sql])) {
+      await inTransaction(db, async () => {
+        for (const sql of part) await db.query(sql);
+      });
+    }
   }).catch((error: unknown) => {
-    if (sqlState(error) !== '23503') throw error;
-    throw new ShadowDbError('STILL_REFERRED', error instanceof Error ? error.message : String(error), { cause: error });
+    const code = codes[sqlState(error) ?? ''];
+    throw code === undefined ? error : new ShadowDbError(code, textOfError(error), { cause: error });
   });
   return report;
 }
+
+/** SQLSTATE: a key still refers to the row; no room for locks; a lock was not had in time. */
+const codes: Record<string, ShadowDbErrorCode> = {
+  '23503': 'STILL_REFERRED',
+  '53200': 'LOCK_ROOM',
+  '55P03': 'SHADOW_BUSY',
+};
 
 async function emptying(db: Db, model: SchemaModel, wanted: Desired, names: Names, report: CleanReport): Promise<void> {
   const found = differences(wanted, model, names);
@@ -103,12 +115,7 @@ async function countOf(db: Db, table: string): Promise<number> {
 }
 
 /** TRUNCATE of all at once: keys among them are no matter, and no trigger is called. */
-async function emptyAll(
-  db: Db,
-  targets: { schema: string; table: string }[],
-  names: Names,
-  report: CleanReport,
-): Promise<void> {
+async function emptyAll(db: Db, targets: TableName[], names: Names, report: CleanReport): Promise<void> {
   for (const target of targets) report.tables.push({ table: shown(target), rows: await countOf(db, full(target)) });
   const notes = await countOf(db, full(rowsName(names)));
   if (report.tables.every(({ rows }) => rows === 0) && notes === 0) return;
@@ -150,9 +157,7 @@ async function emptyRun(db: Db, wanted: Desired, names: Names, report: CleanRepo
 function belongs(item: TableModel | ViewModel, model: SchemaModel, names: Names): boolean {
   if (!isMarked(item) || sameTable(item, rowsName(names))) return false;
   if ('partitionOf' in item && item.partitionOf !== null) {
-    const parent = model.tables.find((table) =>
-      sameTable(table, item.partitionOf as { schema: string; table: string }),
-    );
+    const parent = model.tables.find((table) => sameTable(table, item.partitionOf as TableName));
     if (parent && belongs(parent, model, names)) return true;
   }
   const realNames = [...model.tables, ...model.views].filter((one) => !isMarked(one));
@@ -162,17 +167,13 @@ function belongs(item: TableModel | ViewModel, model: SchemaModel, names: Names)
   return real !== undefined && names.mapping.classOf(real.schema, real.table) === 'shadow';
 }
 
-function isTarget(
-  real: { schema: string; table: string },
-  item: { schema: string; table: string },
-  names: Names,
-): boolean {
+function isTarget(real: TableName, item: TableName, names: Names): boolean {
   if (names.options.mode === 'table' && names.isShadow(real)) return false;
   return sameTable(names.target(real), item);
 }
 
 /** The real name of a shadow whose real table is gone. */
-function guessed(item: { schema: string; table: string }, names: Names): { schema: string; table: string } | undefined {
+function guessed(item: TableName, names: Names): TableName | undefined {
   if (names.options.mode === 'table') {
     if (!names.isShadow(item)) return undefined;
     return { schema: item.schema, table: item.table.slice(0, -names.mapping.suffix.length) };
@@ -181,7 +182,11 @@ function guessed(item: { schema: string; table: string }, names: Names): { schem
   return schema === undefined ? undefined : { schema, table: item.table };
 }
 
-async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanReport): Promise<void> {
+/**
+ * The statements that drop everything of these options. False: too many objects for one transaction of this server; then each statement is one,
+ * and what an interruption leaves is still marked, and goes the next time.
+ */
+async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanReport): Promise<boolean> {
   const tables = model.tables.filter((table) => belongs(table, model, names));
   const views = model.views.filter((view) => belongs(view, model, names));
   for (const table of tables)
@@ -194,7 +199,14 @@ async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanR
   const loose = model.sequences.filter(
     (sequence) => isMarked(sequence) && sequence.owner === null && names.shadowSchemas.includes(sequence.schema),
   );
-  if (gone.length > 0) report.statements.push(`DROP TABLE ${gone.map(full).join(', ')}`);
+  const groups = groupsOf(gone, await lockRoom(db));
+  if (groups.length > 1) {
+    for (const table of tables) {
+      for (const { name } of table.foreignKeys)
+        report.statements.push(`ALTER TABLE ${full(table)} DROP CONSTRAINT ${quote(name)}`);
+    }
+  }
+  for (const group of groups) report.statements.push(`DROP TABLE ${group.map(full).join(', ')}`);
   // sequences and functions that other configurations still use stay with their tables
   if (isLast && loose.length > 0) report.statements.push(`DROP SEQUENCE ${loose.map(full).join(', ')}`);
   const notes = model.functions.filter(({ schema, name }) => {
@@ -212,6 +224,29 @@ async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanR
     );
     for (const { name } of empty) report.statements.push(`DROP SCHEMA ${quote(name)}`);
   }
+  return groups.length <= 1;
+}
+
+/** Tables that one statement drops; partitions go with their table. */
+function groupsOf(tables: readonly TableModel[], room: number): TableModel[][] {
+  const parentOf = (table: TableModel): TableModel | undefined =>
+    table.partitionOf === null ? undefined : tables.find((one) => sameTable(one, table.partitionOf as TableName));
+  const rootOf = (table: TableModel): TableModel => {
+    const parent = parentOf(table);
+    return parent ? rootOf(parent) : table;
+  };
+  const groups: TableModel[][] = [];
+  let left = 0;
+  for (const table of tables.filter((one) => parentOf(one) === undefined)) {
+    const cost = tables.filter((one) => rootOf(one) === table).length * locksPerTable;
+    if (groups.length === 0 || cost > left) {
+      groups.push([]);
+      left = room;
+    }
+    groups.at(-1)?.push(table);
+    left -= cost;
+  }
+  return groups;
 }
 
 function holdsOnly(

@@ -70,8 +70,7 @@ export interface Plan {
 /** Reads both sides and says what would have to be done; changes nothing. Throws ShadowDbError. */
 export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
   const server = await readServer(db, { mustWrite: true });
-  const situation = await inSnapshot(db, () => readSituation(db, server, options));
-  return planFrom(situation, options);
+  return planFrom(await readSituation(db, server, options), options);
 }
 
 export interface Situation {
@@ -85,30 +84,32 @@ export interface Situation {
   warnings: string[];
 }
 
-/** In a snapshot. */
 export async function readSituation(db: Db, server: Server, options: ShadowDbOptions): Promise<Situation> {
   const names = new Names(options);
-  const model = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
-  const missing = names.realSchemas.find((schema) => !model.schemas.some(({ name }) => name === schema));
-  if (missing !== undefined) {
-    throw new ShadowDbError('DATABASE_MISSING', `the database ${server.database} has no schema ${missing}`);
-  }
-  const wanted = await desired(model, names);
-  await checkRights(db, wanted, model, names, server);
-  const warnings: string[] = [];
-  const highest = await readHighest(db, wanted.sequences, warnings);
   const user = options.account?.user;
-  const role = await readRole(db, user);
-  if (user !== undefined) {
-    checkRole(user, role, names);
-    warnings.push(...(await publicWarnings(db, names)));
-  }
-  if (wanted.views.length > 0 && server.version < 150_000) {
+  const warnings: string[] = [];
+  const read = await inSnapshot(db, async () => {
+    const model = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
+    const missing = names.realSchemas.find((schema) => !model.schemas.some(({ name }) => name === schema));
+    if (missing !== undefined) {
+      throw new ShadowDbError('DATABASE_MISSING', `the database ${server.database} has no schema ${missing}`);
+    }
+    const wanted = await desired(model, names);
+    await checkRights(db, wanted, model, names, server);
+    const role = await readRole(db, user);
+    if (user !== undefined) {
+      checkRole(user, role, names);
+      warnings.push(...(await publicWarnings(db, names)));
+    }
+    return { model, wanted, role };
+  });
+  if (read.wanted.views.length > 0 && server.version < 150_000) {
     warnings.push(
       'views run with the rights of their owner before version 15; they read shadow and real-read tables only',
     );
   }
-  return { server, model, wanted, highest, role, warnings };
+  const highest = await readHighest(db, read.wanted.sequences, warnings);
+  return { server, ...read, highest, warnings };
 }
 
 /** Pure part of `plan`. */

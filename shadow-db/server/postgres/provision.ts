@@ -3,7 +3,7 @@ import { guardShadowOnly } from './guard.js';
 import { withLock } from './lock.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { fingerprint, type Plan, readSituation, type Step, withPassword } from './plan.js';
-import { inSnapshot, inTransaction, readServer } from './session.js';
+import { inTransaction, readServer } from './session.js';
 
 export interface ProvisionOptions {
   onStep?: (step: Step, index: number, count: number) => void;
@@ -30,7 +30,7 @@ export async function provision(db: Db, plan: Plan, { onStep, password }: Provis
   for (const { sql } of plan.steps) await guardShadowOnly(withPassword(sql, 'x'), names);
   const server = await readServer(db, { mustWrite: true });
   await withLock(db, names, async () => {
-    const now = await inSnapshot(db, () => readSituation(db, server, options));
+    const now = await readSituation(db, server, options);
     if (fingerprint(now) !== plan.fingerprint) {
       throw new ShadowDbError('PLAN_STALE', 'tables or rights are no longer what the plan was made from');
     }
@@ -66,16 +66,19 @@ async function carryOut(
 }
 
 /** How many objects one transaction may lock: half of the server's table, which all sessions share. */
-async function lockRoom(db: Db): Promise<number> {
+export async function lockRoom(db: Db): Promise<number> {
   const [row] = await db.query(
     `SELECT (current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)) / 2 AS room`,
   );
   return Number(row?.room ?? 0);
 }
 
-/** Objects that a statement locks anew, at most: a table with its indexes, its TOAST table and that one's index. */
+/** A table with its indexes, its TOAST table and that one's index. */
+export const locksPerTable = 8;
+
+/** Objects that a statement locks anew, at most. */
 const locksOf: Partial<Record<Step['kind'], number>> = {
-  table: 8,
+  table: locksPerTable,
   sequence: 1,
   index: 1,
   view: 1,

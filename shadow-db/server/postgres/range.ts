@@ -1,7 +1,9 @@
 import { type Db, ShadowDbError } from '../db.js';
 import type { DesiredSequence } from './desired.js';
+import type { TableModel } from './model.js';
 import type { Names } from './options.js';
 import { full, quote, shown } from './quote.js';
+import { inSnapshot } from './session.js';
 
 /** Ids that belong to shadow rows of one table. Decimal digits, since they may pass 2^53. */
 export interface ReservedRange {
@@ -19,43 +21,53 @@ export function highestOf(type: string): bigint | undefined {
   return digits === undefined ? limits[type] : 10n ** BigInt(digits) - 1n;
 }
 
+/** Reads of real tables that share a transaction: their locks, however weak, are soon given back. */
+const readsTogether = 20;
+
 /**
- * The highest id of each real table, per sequence; only where an index gives it at once. Keys as `sequenceKey` makes them.
- * Sequences whose columns have no index are told in `warnings`: there the sequence alone is asked.
+ * The highest id of each real table, by the name of its sequence; only where an index gives it at once. Not to be called in a transaction.
+ * Columns without an index are told in `warnings`: there the sequence alone is asked. Throws ShadowDbError REAL_BUSY.
  */
 export async function readHighest(
   db: Db,
   sequences: readonly DesiredSequence[],
   warnings: string[],
 ): Promise<Map<string, bigint>> {
+  const reads = sequences
+    .flatMap((sequence) => sequence.users.map((user) => ({ ...user, sequence })))
+    .filter(({ column }) => highestOf(column.type) !== undefined)
+    .filter(({ table, column, sequence }) => {
+      if (isIndexed(table, column.name)) return true;
+      warnings.push(
+        `${shown(table)}.${column.name} has no index: its highest id is not looked for, only what ${shown(sequence.real)} has reached`,
+      );
+      return false;
+    });
   const found = new Map<string, bigint>();
-  for (const sequence of sequences) {
-    for (const { table, column } of sequence.users) {
-      if (!['smallint', 'integer', 'bigint'].includes(column.type) && highestOf(column.type) === undefined) continue;
-      const leads = (text: string): boolean => text === column.name || text === quote(column.name);
-      const isIndexed =
-        table.constraints.some(({ kind, columns }) => (kind === 'p' || kind === 'u') && columns[0] === column.name) ||
-        table.indexes.some(
-          ({ definition }) =>
-            !definition.includes(' WHERE ') && leads(/^USING btree \(([^,) ]+)/.exec(definition)?.[1] ?? ''),
-        );
-      if (!isIndexed) {
-        warnings.push(
-          `${shown(table)}.${column.name} has no index: its highest id is not looked for, only what ${shown(sequence.real)} has reached`,
-        );
-        continue;
+  for (let at = 0; at < reads.length; at += readsTogether) {
+    await inSnapshot(db, async () => {
+      for (const { table, column, sequence } of reads.slice(at, at + readsTogether)) {
+        const [row] = await db.query(`SELECT max(${quote(column.name)})::text AS highest FROM ${full(table)}`);
+        if (row?.highest === null || row?.highest === undefined) continue;
+        const highest = BigInt(String(row.highest));
+        const key = shown(sequence.real);
+        const known = found.get(key);
+        if (known === undefined || highest > known) found.set(key, highest);
       }
-      const [row] = await db.query(`SELECT max(${quote(column.name)})::text AS highest FROM ${full(table)}`);
-      const highest =
-        row?.highest === null || row?.highest === undefined
-          ? undefined
-          : BigInt(String(row.highest).split('.')[0] ?? 0);
-      const key = shown(sequence.real);
-      const known = found.get(key);
-      if (highest !== undefined && (known === undefined || highest > known)) found.set(key, highest);
-    }
+    });
   }
   return found;
+}
+
+function isIndexed(table: TableModel, column: string): boolean {
+  const leads = (text: string | undefined): boolean => text === column || text === quote(column);
+  return (
+    table.constraints.some(({ kind, columns }) => (kind === 'p' || kind === 'u') && columns[0] === column) ||
+    table.indexes.some(
+      ({ definition }) =>
+        !definition.includes(' WHERE ') && leads(/^USING btree \(("(?:[^"]|"")+"|[^,) ]+)/.exec(definition)?.[1]),
+    )
+  );
 }
 
 /**

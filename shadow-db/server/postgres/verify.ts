@@ -50,16 +50,12 @@ export async function verify(
 ): Promise<Verification> {
   const names = new Names(options);
   const server = await readServer(db, { mustWrite: false });
-  const { model, wanted, highest, openings } = await inSnapshot(db, async () => {
+  const { model, wanted, openings } = await inSnapshot(db, async () => {
     const found = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
     const want = await desired(found, names);
-    return {
-      model: found,
-      wanted: want,
-      highest: await readHighest(db, want.sequences, []),
-      openings: await publicWarnings(db, names),
-    };
+    return { model: found, wanted: want, openings: await publicWarnings(db, names) };
   });
+  const highest = await readHighest(db, wanted.sequences, []);
   const checks = [
     ...structureChecks(wanted, model, names),
     ...wanted.sequences.map((sequence) => rangeCheck(sequence, model, highest.get(shown(sequence.real)))),
