@@ -1,4 +1,3 @@
-import { Mapping } from '../../mapping.js';
 import { quoteName } from '../../names.js';
 import {
   type AuditLimits,
@@ -14,11 +13,11 @@ import {
   writesOf,
 } from '../audit.js';
 import type { Db } from '../db.js';
-import { inspect, type TableModel } from './inspect.js';
 import { growingKey, indexOn, type Position, rowKey } from './key.js';
+import type { TableModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
 import { isMarked, markedFirst } from './range.js';
-import { shadowRows } from './rows.js';
+import { readSchemas, shadowRows, shadowTables } from './rows.js';
 import { type Question, Search, type Searched, suspectOf, type Walked, WholeTableRead } from './search.js';
 
 export interface AuditIds {
@@ -170,25 +169,21 @@ interface RealTable extends Searched {
 
 /** Base tables of every database that the options name, without what is ours; with the questions about their ids. */
 async function realTables(db: Db, options: ShadowDbOptions, { idColumns = [] }: AuditIds): Promise<RealTable[]> {
-  const mapping = new Mapping(options);
+  const schemas = await readSchemas(db, options);
+  const { names } = schemas;
+  const twins = new Map(shadowTables(schemas).map((one) => [one.table, one.model]));
   const tables: RealTable[] = [];
-  for (const database of mapping.databases) {
-    const real = await inspect(db, database);
-    const shadowSchema = mapping.shadowSchemaOf(database);
-    const shadow = shadowSchema === database ? real : await inspect(db, shadowSchema);
+  for (const [database, real] of schemas.real) {
     for (const model of real.tables) {
       if (isMarked(model)) continue;
-      const tableClass = mapping.classOf(database, model.name) ?? 'unclassed';
+      const tableClass = names.mapping.classOf(database, model.name) ?? 'unclassed';
       const name = `${database}.${model.name}`;
       const ids: Question[] = [];
-      if (tableClass === 'shadow') {
-        const target = mapping.targetOf(database, model.name);
-        const twin = shadow.tables.find((one) => one.name === target.table);
-        const first = twin && markedFirst(twin);
-        if (twin?.autoIncrement && first) ids.push(reservedIds(model, twin.autoIncrement.column, first));
-      }
+      const twin = twins.get(name);
+      const first = twin && markedFirst(twin);
+      if (twin?.autoIncrement && first) ids.push(reservedIds(model, twin.autoIncrement.column, first));
       for (const one of idColumns) {
-        const whole = one.table.includes('.') ? one.table : `${mapping.database}.${one.table}`;
+        const whole = one.table.includes('.') ? one.table : `${options.database}.${one.table}`;
         if (whole === name) ids.push(idRange(model, one));
       }
       tables.push({ name, from: `${quoteName(database)}.${quoteName(model.name)}`, model, tableClass, ids });

@@ -5,6 +5,7 @@ export { coverageSentence, gapOf } from '../audit.js';
 export { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
 export { type AuditIds, type BeginOptions, beginAudit, type FinishOptions, finishAudit, watchReal } from './audit.js';
 export { type CleanOptions, type CleanReport, clean } from './clean.js';
+export type { CleanProgress } from './clean-run.js';
 export { type Difference, drift } from './drift.js';
 export { inspect, type SchemaModel, type TableModel } from './inspect.js';
 export type { Account, Seed, ShadowDbOptions } from './options.js';

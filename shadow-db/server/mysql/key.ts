@@ -1,5 +1,5 @@
 import { quoteName } from '../../names.js';
-import type { TableModel } from './inspect.js';
+import type { TableModel } from './model.js';
 
 /** An index in whose order rows can be read in pieces. */
 export interface Key {

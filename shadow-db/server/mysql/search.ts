@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { quoteName } from '../../names.js';
 import type { AuditLimits, Suspect } from '../audit.js';
 import type { Db } from '../db.js';
-import type { TableModel } from './inspect.js';
 import { beyond, type Key, orderOf, type Position, positionList, positionOf } from './key.js';
+import type { TableModel } from './model.js';
 
 /** One thing to look for in a table. */
 export interface Question {
