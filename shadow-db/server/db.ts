@@ -38,7 +38,6 @@ const hints = {
   PARTITION_CLASS: 'A partitioned table and its partitions go together: give them one class.',
   SEQUENCE_RANGE: 'Shadow ids of this sequence could meet real ones: class the table real-read or refuse.',
   NO_PRIMARY_KEY: 'Rows without a key cannot be told apart: clean all rows, or give the table a primary key.',
-  DRIFT: 'Nothing was removed. Plan and provision first, so that what is removed is what was made.',
   LOCK_ROOM: 'Nothing was removed. Raise max_locks_per_transaction of the server, or clean by run.',
   SHADOW_BUSY: 'Nothing was removed. Wait until shadow traffic has ended, then try again.',
   STILL_REFERRED: 'Nothing was removed. Clean the runs that refer to these rows too, or all rows.',

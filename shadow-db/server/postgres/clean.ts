@@ -1,7 +1,7 @@
 import type { TableName } from '../../mapping.js';
 import { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
 import { isOurs, readRole } from './account.js';
-import { type Desired, desired } from './desired.js';
+import { type Desired, type DesiredTable, desired } from './desired.js';
 import { differences } from './drift.js';
 import { guardShadowOnly } from './guard.js';
 import { inspect } from './inspect.js';
@@ -11,7 +11,7 @@ import type { SchemaModel, TableModel, ViewModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { lockRoom, locksPerTable } from './provision.js';
 import { full, literal, quote, sameTable, shown } from './quote.js';
-import { rowsName } from './rows.js';
+import { notedBy, rowsName } from './rows.js';
 import { inSnapshot, inTransaction, readServer, sqlState, textOfError } from './session.js';
 
 export interface CleanOptions {
@@ -29,9 +29,13 @@ export interface CleanReport {
   run?: string;
   tables: { table: string; rows: number }[];
   views: string[];
+  /** Sequences that belong to no table. */
+  sequences: string[];
   account?: string;
   /** What is sent, in order; with dryRun, what would be sent. */
   statements: string[];
+  /** Cleaning removes rows; what runs changed in rows of the seed is not known, and stays until these are seeded again. */
+  updatedSeedRows: 'unknown' | 'none';
 }
 
 /**
@@ -45,8 +49,8 @@ export async function clean(
   options: ShadowDbOptions,
   { run, dryRun = true, what = 'rows' }: CleanOptions = {},
 ): Promise<CleanReport> {
-  if (run !== undefined && what === 'drop')
-    throw new RangeError('shadow tables are dropped for all runs: leave out the run');
+  if (run !== undefined && what === 'drop') throw new TypeError('drop removes the rows of every run: leave `run` out');
+  if (run !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(run)) throw new ShadowDbError('RUN_ID', JSON.stringify(run));
   const names = new Names(options);
   const server = await readServer(db, { mustWrite: !dryRun });
   const report: CleanReport = {
@@ -55,11 +59,13 @@ export async function clean(
     ...(run !== undefined && { run }),
     tables: [],
     views: [],
+    sequences: [],
     statements: [],
+    updatedSeedRows: what === 'drop' ? 'none' : 'unknown',
   };
   let together = true;
   const look = async (): Promise<void> => {
-    report.statements = [];
+    Object.assign(report, { tables: [], views: [], sequences: [], statements: [] });
     const model = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
     if (what === 'drop') together = await dropping(db, model, names, report);
     else await emptying(db, model, await desired(model, names), names, report);
@@ -125,32 +131,64 @@ async function emptyAll(db: Db, targets: TableName[], names: Names, report: Clea
 
 async function emptyRun(db: Db, wanted: Desired, names: Names, report: CleanReport, run: string): Promise<void> {
   const rows = full(rowsName(names));
-  const deletions: string[] = [];
-  for (const table of wanted.tables) {
+  const roots = wanted.tables.filter(({ partitionOf }) => partitionOf === null);
+  const noted = (table: DesiredTable, row: string): string => notedBy(run, table, wanted.tables, row);
+  const emptied: DesiredTable[] = [];
+  for (const table of roots) {
+    const from = full(table.target);
     if (table.key.length === 0) {
-      if (table.partitionOf === null && (await db.query(`SELECT 1 FROM ${full(table.target)} LIMIT 1`)).length > 0)
+      if ((await db.query(`SELECT 1 FROM ${from} LIMIT 1`)).length > 0)
         throw new ShadowDbError('NO_PRIMARY_KEY', `${shown(table.target)} has rows, and no key`);
       continue;
     }
-    const same = table.key.map((name) => {
-      const type = table.columns.find((column) => column.name === name)?.type ?? 'text';
-      return `t.${quote(name)} = (n."key" ->> ${literal(name)})::${type}`;
-    });
-    const from = `${rows} n WHERE n."run" = ${literal(run)} AND n."table_name" = ${literal(shown(table.target))} AND ${same.join(' AND ')}`;
     // a row can be noted twice: deleted and inserted again with the same key
     const [row] = await db.query(
-      `SELECT count(*) AS n FROM ${full(table.target)} t WHERE EXISTS (SELECT 1 FROM ${from})`,
+      `SELECT count(*) AS n FROM ${from} t WHERE EXISTS (SELECT 1 FROM ${rows} n WHERE ${noted(table, 't')})`,
     );
     const count = Number(row?.n ?? 0);
     if (count === 0) continue;
     report.tables.push({ table: shown(table.target), rows: count });
-    deletions.push(`DELETE FROM ${full(table.target)} t USING ${from}`);
+    emptied.push(table);
   }
+  await refuseOthers(db, roots, emptied, rows, noted);
   const notes = `DELETE FROM ${rows} WHERE "run" = ${literal(run)}`;
-  const parts = deletions.map((sql, index) => `"gone_${index}" AS (${sql})`);
+  // one statement: the server looks at foreign keys after all of it, so that cycles are no matter
+  const parts = emptied.map(
+    (table, index) =>
+      `"gone_${index}" AS (DELETE FROM ${full(table.target)} t USING ${rows} n WHERE ${noted(table, 't')})`,
+  );
   if (parts.length > 0) report.statements.push(`WITH ${parts.join(', ')} ${notes}`);
   else if ((await db.query(`SELECT 1 FROM ${rows} WHERE "run" = $1 LIMIT 1`, [run])).length > 0)
     report.statements.push(notes);
+}
+
+/** Rows of other runs, or of the seed, that refer to rows of this run would go with them, or keep them from going. */
+async function refuseOthers(
+  db: Db,
+  roots: readonly DesiredTable[],
+  emptied: readonly DesiredTable[],
+  rows: string,
+  noted: (table: DesiredTable, row: string) => string,
+): Promise<void> {
+  for (const child of roots) {
+    for (const key of child.foreignKeys) {
+      const parent = emptied.find(({ target }) => sameTable(target, key.parent));
+      if (parent === undefined) continue;
+      const same = key.columns
+        .map((name, at) => `c.${quote(name)} = p.${quote(key.parentColumns[at] ?? '')}`)
+        .join(' AND ');
+      const own = child.key.length === 0 ? '' : ` AND NOT EXISTS (SELECT 1 FROM ${rows} n WHERE ${noted(child, 'c')})`;
+      const [row] = await db.query(
+        `SELECT count(*) AS n FROM ${full(child.target)} c WHERE EXISTS (SELECT 1 FROM ${full(parent.target)} p WHERE ${same} AND EXISTS (SELECT 1 FROM ${rows} n WHERE ${noted(parent, 'p')}))${own}`,
+      );
+      const count = Number(row?.n ?? 0);
+      if (count > 0)
+        throw new ShadowDbError(
+          'STILL_REFERRED',
+          `${count} rows of ${shown(child.target)} that are not of this run refer to ${shown(parent.target)}`,
+        );
+    }
+  }
 }
 
 /** Whether a marked table or view was made for these options: its real name, or that of the table it is a partition of, is classed shadow. */
@@ -208,6 +246,7 @@ async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanR
   }
   for (const group of groups) report.statements.push(`DROP TABLE ${group.map(full).join(', ')}`);
   // sequences and functions that other configurations still use stay with their tables
+  if (isLast) report.sequences = loose.map(shown);
   if (isLast && loose.length > 0) report.statements.push(`DROP SEQUENCE ${loose.map(full).join(', ')}`);
   const notes = model.functions.filter(({ schema, name }) => {
     if (isLast) return names.shadowSchemas.includes(schema) && name.startsWith('shadowline_');

@@ -79,7 +79,10 @@ export async function desired(model: SchemaModel, names: Names): Promise<Desired
       triggers: await shadowTriggers(table, warnings),
       statistics: table.statistics.map((one) => ({ ...one, name: names.shadow(one.name) })),
       partitionOf: table.partitionOf && names.target(table.partitionOf),
-      key: keyOf(table, warnings),
+      // rows are noted by the key of the whole, whichever partition they come in by
+      key:
+        tables.find(({ real }) => table.partitionOf && sameTable(real, table.partitionOf))?.key ??
+        keyOf(table, warnings),
     });
   }
   const views: DesiredView[] = [];
@@ -319,7 +322,7 @@ function keyOf(table: TableModel, warnings: string[]): string[] {
       !definition.includes('DEFERRABLE') &&
       columns.every((name) => table.columns.find((column) => column.name === name)?.notNull));
   const key = [...table.constraints].sort((a, b) => Number(b.kind === 'p') - Number(a.kind === 'p')).find(isKey);
-  if (key === undefined && table.partitionOf === null) {
+  if (key === undefined) {
     warnings.push(
       `${shown(table)} has no primary key: its shadow rows do not know their run, and clean by run refuses while there are any`,
     );

@@ -1,7 +1,7 @@
 import { nameLimits, shadowName } from '../../names.js';
 import type { DesiredTable } from './desired.js';
 import type { Names } from './options.js';
-import { full, literal, quote, shown } from './quote.js';
+import { full, literal, quote, sameTable, shown } from './quote.js';
 
 /**
  * The bookkeeping that tells shadow rows of one run from those of another. PostgreSQL has no hidden columns, so an AFTER INSERT
@@ -68,4 +68,25 @@ export function noteStatements(
       `CREATE TRIGGER ${quote(rowsTrigger)} AFTER INSERT ON ${full(table.target)} REFERENCING NEW TABLE AS inserted ` +
       `FOR EACH STATEMENT EXECUTE FUNCTION ${name}()`,
   };
+}
+
+/** Condition on a row `row` of a shadow table: noted by this run. `tables`: the table, and its partitions. */
+export function notedBy(run: string, table: DesiredTable, tables: readonly DesiredTable[], row: string): string {
+  const within = [table, ...descendants(table, tables)].map(({ target }) => literal(shown(target)));
+  return `n."run" = ${literal(run)} AND n."table_name" IN (${within.join(', ')}) AND ${sameKey(table, row)}`;
+}
+
+/** Condition that a note `n` is of a row `row`. */
+export function sameKey(table: DesiredTable, row: string): string {
+  return table.key
+    .map((name) => {
+      const type = table.columns.find((column) => column.name === name)?.type ?? 'text';
+      return `${row}.${quote(name)} = (n."key" ->> ${literal(name)})::${type}`;
+    })
+    .join(' AND ');
+}
+
+export function descendants(table: DesiredTable, tables: readonly DesiredTable[]): DesiredTable[] {
+  const children = tables.filter(({ partitionOf }) => partitionOf !== null && sameTable(partitionOf, table.target));
+  return children.flatMap((child) => [child, ...descendants(child, tables)]);
 }
