@@ -43,7 +43,6 @@ export const planned = [
   'services.*.path',
   'services.*.unit',
   'services.*.class',
-  'shadow.postgres',
   'shadow.mongodb',
   'shadow.rabbitmq',
   'shadow.mysql.*.instance',
@@ -118,23 +117,40 @@ const flagSettings = strict({
   ).default([]),
 });
 
-const account = z.union(
-  [
-    name.transform((user) => ({ user, passwordEnv: 'SHADOWLINE_MYSQL_PASSWORD' })),
-    strict({ user: name, passwordEnv: variable }),
-  ],
-  { error: (issue) => wrongKind('an account', issue.input, '{ user: shadow_rw, passwordEnv: SHADOW_DB_PASSWORD }') },
-);
+const account = (passwordEnv: string) =>
+  z.union([name.transform((user) => ({ user, passwordEnv })), strict({ user: name, passwordEnv: variable })], {
+    error: (issue) => wrongKind('an account', issue.input, '{ user: shadow_rw, passwordEnv: SHADOW_DB_PASSWORD }'),
+  });
 
-const tables = list(name, '[accounts, transfers]').default([]);
+/** `orders`, `crm.people`, `order_*`, `order_00..order_63`. */
+const TABLE = /^(?:[\p{L}\p{N}_$-]{1,64}\.)?(?:[\p{L}\p{N}_$*-]{1,64}|[\p{L}\p{N}_$-]*\d\.\.[\p{L}\p{N}_$-]*\d)$/u;
+const table = matching(
+  TABLE,
+  'a table, a pattern or a range of tables',
+  'accounts, crm.people, order_* or order_00..order_63',
+);
+const tables = list(table, '[accounts, order_*, order_00..order_63]').default([]);
+const suffix = matching(/^[A-Za-z0-9_$]{2,24}$/, 'a suffix (2 to 24 letters, digits, _, $)', '_shadow').default(
+  '_shadow',
+);
+const tableClasses = strict({ shadow: tables, realRead: tables, refuse: tables });
+const gap = whole(1, Number.MAX_SAFE_INTEGER, 'ids');
+const autoIncrementGap = z
+  .union([gap, named(gap, table)], {
+    error: (issue) => wrongKind('a distance of ids', issue.input, '1000000000, or { orders: 1000000 }'),
+  })
+  .optional();
 
 const mysqlStore = strict({
   url: plainText('the address of the database', 'env:MYSQL_URL'),
   mode: oneOf(['table', 'schema'], ['instance']).default('table'),
-  suffix: matching(/^[A-Za-z0-9_$]{1,32}$/, 'a suffix (letters, digits, _, $)', '_shadow').default('_shadow'),
+  suffix,
   schema: name.optional(),
-  account,
-  tables: strict({ shadow: tables, realRead: tables, refuse: tables }),
+  schemas: named(name, name).default({}),
+  account: account('SHADOWLINE_MYSQL_PASSWORD'),
+  tables: tableClasses,
+  autoIncrementGap,
+  truncate: flag().default(false),
   seed: named(
     strict({
       where: plainText('an SQL condition', "status = 'open'").optional(),
@@ -152,6 +168,19 @@ const mysqlStore = strict({
     name,
   ).default({}),
   identityColumns: named(list(name, '[owner_id]'), name).default({}),
+});
+
+/** Shadow tables on PostgreSQL: the same words as above; `realSchema` is the one that plain names are in. */
+const postgresStore = strict({
+  url: plainText('the address of the database', 'env:POSTGRES_URL'),
+  mode: oneOf(['table', 'schema'], ['instance']).default('table'),
+  realSchema: name.default('public'),
+  suffix,
+  schema: name.optional(),
+  schemas: named(name, name).default({}),
+  account: account('SHADOWLINE_POSTGRES_PASSWORD'),
+  tables: tableClasses,
+  autoIncrementGap,
 });
 
 const topic = matching(/^[A-Za-z0-9._-]{1,249}$/, 'a topic', 'transfer.created');
@@ -206,6 +235,7 @@ const egress = strict({
 const shadow = strict({
   flag: flagSettings,
   mysql: named(mysqlStore, name).default({}),
+  postgres: named(postgresStore, name).default({}),
   kafka: kafka.optional(),
   redis: redis.optional(),
   egress: egress.prefault({}),

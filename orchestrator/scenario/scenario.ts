@@ -65,6 +65,8 @@ export interface ShadowScenario {
     allowFrom: string[];
   };
   mysql: Record<string, MysqlScenario>;
+  /** Shadow tables can be made, checked and cleaned; a run is refused, since services cannot be redirected there yet. */
+  postgres: Record<string, PostgresScenario>;
   kafka:
     | {
         suffix: string;
@@ -84,15 +86,24 @@ export interface ShadowScenario {
   unknown: 'allow' | 'alarm' | 'block';
 }
 
+export type TableClass = 'shadow' | 'real-read' | 'refuse';
+
 export interface MysqlScenario {
   /** `mysql://user:password@host:port/database`: an account that may read everything and provision shadow tables. */
   url: string;
   mode: 'table' | 'schema' | 'instance';
   suffix: string;
   schema: string;
+  /** Mode schema: shadow schemas of further databases. */
+  schemas: Record<string, string>;
   /** Name of the restricted account, and the environment variable that holds its password (in the services as well). */
   account: { user: string; passwordEnv: string };
-  tables: Record<string, 'shadow' | 'real-read' | 'refuse'>;
+  /** Tables, `schema.table`, patterns (`order_*`) and ranges (`order_00..order_63`). */
+  tables: Record<string, TableClass>;
+  /** Distance from the highest real id to the first shadow id; default 1e9. */
+  autoIncrementGap?: number | Record<string, number>;
+  /** Lets shadow traffic TRUNCATE shadow tables. */
+  truncate: boolean;
   /** Rows copied from real tables into their shadow tables before the run; integer columns may be shifted, others set. */
   seed: Record<
     string,
@@ -100,6 +111,21 @@ export interface MysqlScenario {
   >;
   /** Columns that hold remapped identities: the leak check looks for the shadow range in them. */
   identityColumns: Record<string, string[]>;
+}
+
+export interface PostgresScenario {
+  /** `postgres://user:password@host:port/database`: an account that may read everything and provision shadow tables. */
+  url: string;
+  mode: 'table' | 'schema' | 'instance';
+  /** The schema that plain names are in. */
+  realSchema: string;
+  suffix: string;
+  /** Shadow schema of `realSchema` (mode schema). */
+  schema: string;
+  schemas: Record<string, string>;
+  account: { user: string; passwordEnv: string };
+  tables: Record<string, TableClass>;
+  autoIncrementGap?: number | Record<string, number>;
 }
 
 /** `p99(response, route="POST /transfers") < 400ms`, `errors < 0.1%`. */
