@@ -148,7 +148,9 @@ class Copier {
     const parts = textOf(row.v) === '' ? [] : [textOf(row.v)];
     this.masked.forEach(({ column, mask }, at) => {
       const value = row[`m${at}`];
-      parts.push(value === null || value === undefined ? 'NULL' : this.masking(column, mask, textOf(value)));
+      if (value === null || value === undefined) throw this.tooLarge();
+      const text = textOf(value);
+      parts.push(text === 'NULL' ? text : this.masking(column, mask, text));
     });
     return `(${parts.join(',')})`;
   }

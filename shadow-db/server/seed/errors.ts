@@ -6,6 +6,8 @@ const hints = {
   SEED_CHANGED:
     'Seed with `onChanged: restart` (the seeded tables are emptied and filled anew), or put back what was changed.',
   SEED_BUSY: 'Wait until the other seeder has ended, or end it.',
+  SEED_LOCKED:
+    'End the transactions that hold locks on the shadow tables, and seed again: it goes on where it stopped.',
   SEED_CONNECTION: 'Seed again: it goes on where it stopped.',
   SEED_POOL: 'Give the seeder a connection of its own, not a pool.',
   SEED_RIGHTS: 'Give the account SELECT on the real tables, and all rights on the shadow tables.',

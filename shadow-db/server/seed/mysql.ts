@@ -213,14 +213,16 @@ export function selectRows(table: SeedTable, condition: string): string {
     .map((column) => {
       if (column.change.kind === 'set') return quoteText(valueText(column));
       const literal = literalOf(column.model, valueText(column));
-      return column.model.nullable ? `IFNULL(${literal}, 'NULL')` : literal;
+      // not IFNULL: a text that does not fit into a packet is NULL as well, and must not pass for one
+      return column.model.nullable ? `IF(${quoteName(column.model.name)} IS NULL, 'NULL', ${literal})` : literal;
     });
   const plain = literals.length === 0 ? "''" : `CONCAT(${literals.join(", ',', ")})`;
   const masked = table.columns
     .filter(({ change }) => change.kind === 'mask')
     .map(({ model }, at) => {
       const name = quoteName(model.name);
-      return `, ${numberType.test(model.type) ? `CAST(${name} AS CHAR)` : `HEX(CONVERT(${name} USING utf8mb4))`} AS m${at}`;
+      const text = numberType.test(model.type) ? `CAST(${name} AS CHAR)` : `HEX(CONVERT(${name} USING utf8mb4))`;
+      return `, IF(${name} IS NULL, 'NULL', ${text}) AS m${at}`;
     });
   return `SELECT ${plain} AS v${masked.join('')} FROM ${named(table.real)} WHERE ${condition}`;
 }
