@@ -20,11 +20,12 @@ const hints = {
   ACCOUNT_TAKEN: 'The account has rights of its own: give shadow traffic an account that nothing else uses.',
   RIGHTS: 'Nothing was changed. Let an administrator run these statements, then plan again.',
   READ_ONLY: 'Nothing was changed. Provision the primary; replicas get the shadow tables from it.',
-  SERVER: 'MariaDB 10.6 and later and MySQL 8.0 and later are known.',
+  SERVER: 'MariaDB 10.6, MySQL 8.0, PostgreSQL 13 and later are known.',
   REAL_BUSY: 'Nothing was changed. Wait until the long transaction or ALTER TABLE has ended, then try again.',
   LOCKED: 'Nothing was changed. Wait for it, or end that connection.',
   ONE_SESSION: 'Give it one connection, not a pool: settings, variables and locks belong to a session.',
   PLAN_STALE: 'Nothing was changed. Plan again and look at what is new.',
+  ROLLED_BACK: 'Nothing was changed. Mend the cause and try again.',
   STOPPED: 'What was done before stays and is marked as ours. Mend the cause and plan again: the plan shows the rest.',
   DRIFT: 'Nothing was removed. See what `drift` finds, mend it with `provision`, then clean again.',
   REAL_KEY:
@@ -32,6 +33,14 @@ const hints = {
   NO_RUN: 'Nothing was removed. Clean all rows, or provision again so that rows know their run.',
   RUN_ID: 'A run id has 1 to 64 letters, digits, "_" and "-", as `stress run` shows it.',
   NOT_SHADOW: 'Only shadow tables may be changed.',
+  INHERITANCE: 'Reads of the parent would reach real children: class it real-read or refuse.',
+  FOREIGN_TABLE: 'Its rows are on another server: class it real-read or refuse.',
+  PARTITION_CLASS: 'A partitioned table and its partitions go together: give them one class.',
+  SEQUENCE_RANGE: 'Shadow ids of this sequence could meet real ones: class the table real-read or refuse.',
+  NO_PRIMARY_KEY: 'Rows without a key cannot be told apart: clean all rows, or give the table a primary key.',
+  LOCK_ROOM: 'Nothing was removed. Raise max_locks_per_transaction of the server, or clean by run.',
+  SHADOW_BUSY: 'Nothing was removed. Wait until shadow traffic has ended, then try again.',
+  STILL_REFERRED: 'Nothing was removed. Clean the runs that refer to these rows too, or all rows.',
 } as const;
 
 export type ShadowDbErrorCode = keyof typeof hints;
