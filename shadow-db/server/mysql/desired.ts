@@ -127,7 +127,7 @@ function desiredTable(sides: Sides, database: string, table: TableModel, warning
     hasRunColumn,
     foreignKeys: foreignKeys(table, own, names, warnings),
     triggers: triggers(table, own, names, warnings),
-    runTrigger: hasRunColumn ? runTrigger(names, own) : undefined,
+    runTrigger: hasRunColumn && sides.server.flavour === 'mysql' ? runTrigger(names, own) : undefined,
   };
 }
 
@@ -215,7 +215,7 @@ function triggers(table: TableModel, own: Twin, names: Names, warnings: string[]
   return kept;
 }
 
-/** The server's DEFAULT (@variable) keeps the variable of whichever session opened the table first, so a trigger fills the column. */
+/** MySQL takes no variables in defaults, so a trigger fills the column there. */
 function runTrigger(names: Names, own: Twin): TriggerModel {
   return {
     name: names.own(runColumn, own.name),
