@@ -13,6 +13,9 @@ export const sqlRefusals = {
   SQL_TOO_DEEP: 'Brackets are nested too deeply to be checked.',
   SQL_MODE_AMBIGUOUS:
     'The meaning depends on a session setting (sql_mode, standard_conforming_strings). Pass it as context, or use parameters instead of literals.',
+  SQL_ORACLE_MODE: 'In sql_mode ORACLE only transactions are understood. Use another sql_mode on shadow connections.',
+  SQL_PLACEHOLDER:
+    'A name that is put in later (?? or ::name) cannot be redirected. Format the statement first (mysql2: connection.format), then rewrite it.',
   SQL_UNCLASSED_TABLE: 'Class the table as shadow, real-read or refuse in the configuration.',
   SQL_REFUSED_TABLE: 'The configuration refuses this table to shadow traffic.',
   SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table`.',

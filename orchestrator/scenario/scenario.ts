@@ -111,6 +111,8 @@ export interface MysqlScenario {
   >;
   /** Columns that hold remapped identities: the leak check looks for the shadow range in them. */
   identityColumns: Record<string, string[]>;
+  /** How much the leak check may read; default: no table as a whole but small ones. */
+  audit?: { fullScan?: boolean; wholeTableRows?: number; maxRows?: number; rowsPerSec?: number; budgetMs?: number };
 }
 
 export interface PostgresScenario {

@@ -4,7 +4,7 @@ import { type IdentityRange, type MysqlStore, openMysql } from './mysql.js';
 import { openRedis, type RedisStore } from './redis.js';
 
 export type { KafkaStore, Offsets } from './kafka.js';
-export type { MysqlStore } from './mysql.js';
+export { type MysqlStore, realSuspect } from './mysql.js';
 export type { RedisStore } from './redis.js';
 
 /** The stores that a scenario names, from the toolkit's side. */

@@ -1,6 +1,7 @@
 import { quoteName } from '../../names.js';
 import type { ShadowRows } from '../audit.js';
 import type { Db } from '../db.js';
+import { isSeedHelper } from '../seed/sources.js';
 import { runColumn } from './definition.js';
 import { inspect } from './inspect.js';
 import { beyond, orderOf, positionList, positionOf, rowKey } from './key.js';
@@ -58,12 +59,32 @@ export function shadowTables({ names, real, shadow }: Schemas): ShadowTable[] {
       const [schema, twin] = [names.shadowSchema(database), names.shadow(name, database)];
       const model = shadow.get(database)?.tables.find((one) => one.name === twin);
       if (model === undefined || !isMarked(model)) continue;
-      const label = names.label(schema, twin);
+      const label = schema === names.schema ? twin : `${schema}.${twin}`;
       const quoted = names.named(twin, schema);
       found.push({ table: `${database}.${name}`, shadow: `${schema}.${twin}`, schema, label, name: quoted, model });
     }
   }
   return found;
+}
+
+/** Journal and chosen keys of the seeder: ours as well, but no real table stands behind them. */
+export function seedHelpers({ names, shadow }: Schemas): ShadowTable[] {
+  return [...shadow].flatMap(([database, { tables }]) => {
+    const schema = names.shadowSchema(database);
+    return tables
+      .filter((model) => isSeedHelper(model.name, names) && isMarked(model))
+      .map((model) => {
+        const label = schema === names.schema ? model.name : `${schema}.${model.name}`;
+        return {
+          table: label,
+          shadow: `${schema}.${model.name}`,
+          schema,
+          label,
+          name: names.named(model.name, schema),
+          model,
+        };
+      });
+  });
 }
 
 /**
