@@ -55,7 +55,7 @@ async function chooseRoots(work: Work, table: SeedTable): Promise<void> {
   const pace = new Pace(work.options, 2000);
   for (;;) {
     const startMs = performance.now();
-    const end = await source.query(sql.chunkEnd(table.real, table.keyColumns, after, pace.rows));
+    const end = await source.query(sql.chunkEnd(table.real, table, after, pace.rows));
     const upto = end[0] && keyOf(table, end[0], 'k');
     const found = await source.query(sql.chooseRoots(table, after, upto, threshold));
     await transaction(work.db, `choosing rows of ${table.key}`, async () => {

@@ -73,7 +73,7 @@ async function nextChunk(work: Work, table: SeedTable, position: string | null, 
       return { condition, position: textOf(batch.at(-1)!.s), rows: batch.length, isLast: batch.length < rows };
     }
     const after = position === null ? undefined : literals(JSON.parse(position));
-    const [end] = await work.source.query(sql.chunkEnd(table.real, keyColumns, after, rows));
+    const [end] = await work.source.query(sql.chunkEnd(table.real, table, after, rows));
     const upto = end && keyOf(table, end, 'k');
     const condition = sql.rangeCondition(keyColumns, after, upto, where);
     return {
