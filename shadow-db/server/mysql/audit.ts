@@ -299,7 +299,8 @@ async function searchRows(
       missed('budget', `the time was over after ${walked.rows} rows (${budgetMs} ms for the database)`);
     return walked;
   };
-  if (questions.length === 0) return { rows: 0, suspects: [], reached: null, by: 'ids' };
+  if (questions.length === 0)
+    return { rows: 0, suspects: [], reached: null, by: asksById(table, known).length > 0 ? 'ids' : 'none' };
   if (growing !== undefined) {
     const inclusive = growing.by === 'timestamp';
     const added = ended(await search.walk(table, growing.key, positionAfter(known), questions, { inclusive }));

@@ -4,6 +4,7 @@ import { ShadowDbError } from '../db.js';
 import { type Definition, runColumn, withSequences } from './definition.js';
 import type { ForeignKeyModel, SchemaModel, TableModel, TriggerModel, ViewModel } from './model.js';
 import type { Names } from './options.js';
+import { isMarked } from './range.js';
 import { type SequenceState, type Sides, shadowed } from './sides.js';
 import { redirectBody } from './trigger-body.js';
 
@@ -95,7 +96,8 @@ function checkKeys({ names, real }: Sides, warnings: string[]): void {
     if (tableClass === 'refuse') continue;
     const claim: Claim = parseClaim(key, tableClass, options.database, (name) => mapping.fold(name));
     const [database, model] = [...real].find(([name]) => mapping.fold(name) === claim.schema) ?? [];
-    const existing = model ? [...model.tables, ...model.views, ...model.sequences] : [];
+    const tables = model?.tables.filter((table) => !isMarked(table)) ?? [];
+    const existing = [...tables, ...(model?.views ?? []), ...(model?.sequences ?? [])];
     const found = existing.some(({ name }) => matches(claim, mapping.fold(name)));
     if (found || database === undefined) continue;
     if (claim.kind === 'exact') throw new ShadowDbError('TABLE_MISSING', `${database}.${claim.table} does not exist`);
@@ -127,7 +129,7 @@ function desiredTable(sides: Sides, database: string, table: TableModel, warning
     hasRunColumn,
     foreignKeys: foreignKeys(table, own, names, warnings),
     triggers: triggers(table, own, names, warnings),
-    runTrigger: hasRunColumn ? runTrigger(names, own) : undefined,
+    runTrigger: hasRunColumn && sides.server.flavour === 'mysql' ? runTrigger(names, own, table.name) : undefined,
   };
 }
 
@@ -215,10 +217,10 @@ function triggers(table: TableModel, own: Twin, names: Names, warnings: string[]
   return kept;
 }
 
-/** The server's DEFAULT (@variable) keeps the variable of whichever session opened the table first, so a trigger fills the column. */
-function runTrigger(names: Names, own: Twin): TriggerModel {
+/** MySQL takes no variables in defaults, so a trigger fills the column there. */
+function runTrigger(names: Names, own: Twin, table: string): TriggerModel {
   return {
-    name: names.own(runColumn, own.name),
+    name: names.own(runColumn, table),
     table: own.name,
     timing: 'BEFORE',
     event: 'INSERT',

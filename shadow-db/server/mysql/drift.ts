@@ -1,7 +1,7 @@
 import { lex } from '../../mysql/lexer.js';
 import { quoteName } from '../../names.js';
 import type { Db } from '../db.js';
-import { comparable, runColumn } from './definition.js';
+import { comparable, isRunDefault, runColumn } from './definition.js';
 import { type Desired, type DesiredTable, type DesiredView, desired } from './desired.js';
 import type { ForeignKeyModel, IndexModel, SchemaModel, TableModel, TriggerModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
@@ -207,7 +207,10 @@ function compareRun({ hasRunColumn, label, runTrigger }: DesiredTable, shadow: T
   const column = shadow.columns.find(({ name }) => name === runColumn);
   const [one, two] = [hasRunColumn ? 'varchar(64)' : undefined, column?.type];
   if (one !== two) return [difference('run-column', label, runColumn, one, two)];
-  if (runTrigger === undefined) return [];
+  if (runTrigger === undefined) {
+    if (!hasRunColumn || isRunDefault(column?.default ?? null)) return [];
+    return [difference('run-column', label, runColumn, 'the run of the session by default', column?.default ?? 'NULL')];
+  }
   const actual = shadow.triggers.find(({ name }) => name === runTrigger.name);
   const [left, right] = [triggerText(runTrigger), actual && triggerText(actual)];
   return left === right ? [] : [difference('run-column', label, runTrigger.name, left, right)];

@@ -194,11 +194,11 @@ class Planner {
     const { names } = this;
     const target = names.named(table.name, table.schema);
     if (!this.remade.has(table)) return this.mendRange(table, target);
-    const { idIncrement } = this.sides.server;
+    const { idIncrement, flavour } = this.sides.server;
     const first = firstShadowId(table.real, names.gap(table.label), table.label, idIncrement);
     if (first !== undefined) this.reserve(table, first, first);
     const { definition, hasRunColumn } = table;
-    const sql = createText(definition, { target, comment: markOf(first), firstShadowId: first, hasRunColumn });
+    const sql = createText(definition, { target, comment: markOf(first), firstShadowId: first, hasRunColumn, flavour });
     const left = first === undefined ? '' : `; ids from ${first}, told from real ones: ${this.left(table, first)} left`;
     return [this.step('table', table, sql, `made like the real one and marked as ours in one statement${left}`)];
   }
