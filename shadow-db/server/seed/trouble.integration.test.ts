@@ -65,6 +65,33 @@ describe('seeding in trouble', () => {
     );
   });
 
+  it('one parent may have very many children, and a stranger may have written to the journal', async () => {
+    test = await SeedingDatabase.create([
+      'CREATE TABLE hubs (id INT PRIMARY KEY)',
+      'INSERT INTO hubs SELECT seq FROM seq_1_to_1500',
+      'CREATE TABLE spokes (id INT PRIMARY KEY, hub INT, CONSTRAINT hub FOREIGN KEY (hub) REFERENCES hubs (id))',
+      'INSERT INTO spokes SELECT seq, IF(seq % 2 = 0, 7, 1 + seq % 1500) FROM seq_1_to_26000',
+    ]);
+    const seeding = await test.shadowed(['hubs', 'spokes'], { hubs: { where: 'id <= 1000', children: true } });
+    const abort = new AbortController();
+    const stopped = seed(test.db, seeding, {
+      signal: abort.signal,
+      onProgress: ({ phase, table }) => phase === 'choose' && table === 'spokes' && abort.abort(),
+    });
+    await expect(stopped).rejects.toThrow(/SEED_ABORTED/);
+    const keep = 'CREATE TABLE kept AS SELECT * FROM shadowline_seed_shadow';
+    await test.connection.query(keep);
+    await test.connection.query(
+      `UPDATE shadowline_seed_shadow SET position = '{"seq":"0 OR 1=1"}' WHERE step LIKE 'down spokes%'`,
+    );
+    await expect(seed(test.db, seeding)).rejects.toThrow(/SEED_CHANGED: the journal of the seed holds a position/);
+    await test.connection.query('REPLACE INTO shadowline_seed_shadow SELECT * FROM kept');
+    await seed(test.db, seeding);
+    expect(await test.column('SELECT COUNT(*), SUM(id) FROM spokes_shadow')).toEqual(
+      await test.column('SELECT COUNT(*), SUM(id) FROM spokes WHERE hub <= 1000'),
+    );
+  });
+
   it('tables without a key, and of an engine without transactions', async () => {
     test = await SeedingDatabase.create([
       'CREATE TABLE notes (text VARCHAR(20), at INT)',
