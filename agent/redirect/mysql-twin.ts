@@ -1,4 +1,4 @@
-import type { RewriteResult, SqlMode, TableRef, Verb } from '@shadowline/shadow-db';
+import type { RewriteContext, RewriteResult, TableRef, Verb } from '@shadowline/shadow-db';
 import type { ShadowContext } from '../context.js';
 import type { AgentRuntime } from '../runtime.js';
 import { countRows, type WriteOutcome } from './mysql-rows.js';
@@ -17,6 +17,11 @@ export interface Redirected {
 const IN_TRANSACTION = 1;
 const FOUND_ROWS = 2;
 const DEADLOCK = 1213;
+/** As the flag has it (docs/formats/flag.md): nothing that would end a string, in any sql_mode. */
+const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** Variable of the session, with which shadow tables fill their hidden column of this name: how rows know their run. */
+const RUN_NAME = 'shadowline_run';
+const NAMES_RUN = new RegExp(RUN_NAME, 'i');
 
 /**
  * One connection to a shadow store, for its whole life. Statements are rewritten when they are **sent**: by then the session's sql_mode is known and everything
@@ -30,7 +35,10 @@ export class MysqlTwin {
   readonly ledger: TransactionLedger;
   readonly #runtime: AgentRuntime;
   readonly #prepared = new WeakMap<object, Redirected>();
-  #sqlMode: SqlMode = {};
+  #session: RewriteContext = {};
+  /** Run that the commands are issued for, and the one that the server has confirmed. */
+  #issuedRun: string | undefined;
+  #sessionRun: string | undefined;
 
   constructor(store: MysqlStore, runtime: AgentRuntime) {
     this.store = store;
@@ -40,7 +48,7 @@ export class MysqlTwin {
     );
   }
 
-  /** Asks for the session's sql_mode before anything else is sent. `send` is the driver's own addCommand. */
+  /** Asks what the session's text means before anything else is sent. `send` is the driver's own addCommand. */
   start(connection: any, send: (command: any) => void): void {
     const gone = () => {
       this.lost = true;
@@ -50,25 +58,68 @@ export class MysqlTwin {
     connection.on('error', gone);
     connection.on('end', gone);
     if (!this.store.rewrites) return;
-    const options = { sql: 'SELECT @@SESSION.sql_mode', rowsAsArray: false, nestTables: false, typeCast: true };
+    const options = {
+      sql: 'SELECT @@SESSION.sql_mode, VERSION(), @@character_set_client',
+      rowsAsArray: false,
+      nestTables: false,
+      typeCast: true,
+    };
     const command = connection.constructor.createQuery(options, () => undefined, undefined, connection.config);
     const { done } = command;
     // not in the callback: the driver sends the next command before it calls back
     command.done = (...args: unknown[]) => {
-      const text = JSON.stringify(command._rows);
-      this.#sqlMode = {
-        ansiQuotes: text.includes('ANSI_QUOTES'),
-        noBackslashEscapes: text.includes('NO_BACKSLASH_ESCAPES'),
-      };
+      this.#session = sessionOf(JSON.stringify(command._rows));
       return done.apply(command, args);
     };
     // without an answer the rewriter reads each statement in every way and refuses where they differ
     send(command);
   }
 
+  /**
+   * Tells the session whose rows it writes from now on. Called when a command is issued: commands are sent in this order, so one statement before the first
+   * command of another run is enough, and the same run costs nothing. In a transaction it changes nothing.
+   * @throws ShadowRefusedError AGENT_NOT_READY
+   */
+  enterRun(runId: string, connection: any, send: (command: any) => void): void {
+    if (this.#issuedRun === runId) return;
+    if (!RUN_ID.test(runId)) throw this.#runtime.refuse('AGENT_NOT_READY', `run id ${JSON.stringify(runId)}`);
+    this.#issuedRun = runId;
+    const options = { sql: `SET @${RUN_NAME} = '${runId}'`, values: undefined };
+    const failed = (error: unknown) => {
+      if (error) this.forgetRun();
+    };
+    const command = connection.constructor.createQuery(options, failed, undefined, connection.config);
+    const { start, doneInsert } = command;
+    command.start = (...args: unknown[]) => {
+      this.#sessionRun = undefined;
+      return start.apply(command, args);
+    };
+    // not in the callback: the driver sends the next command before it calls back
+    command.doneInsert = (...args: unknown[]) => {
+      if (args[0] !== null) this.#sessionRun = runId;
+      return doneInsert.apply(command, args);
+    };
+    send(command);
+  }
+
+  /** The session has lost its variables, or will have by the time that the next command is sent. */
+  forgetRun(): void {
+    this.#issuedRun = undefined;
+  }
+
+  /** Called when a statement is sent. @throws ShadowRefusedError AGENT_NOT_READY when the session did not take the run: its rows could not be told apart */
+  requireRun(runId: string): void {
+    if (this.#sessionRun === runId) return;
+    throw this.#runtime.refuse('AGENT_NOT_READY', `mysql.${this.store.name}: the session did not take run ${runId}`);
+  }
+
   /** @throws ShadowRefusedError SQL_REFUSED */
   redirect(sql: string): Redirected {
-    const result: RewriteResult = this.store.rewriter.rewrite(sql, { sqlMode: this.#sqlMode });
+    // quoted names of variables take backslash escapes
+    if (NAMES_RUN.test(sql) || (sql.includes('@') && NAMES_RUN.test(sql.replaceAll('\\', '')))) {
+      throw this.#runtime.refuse('SQL_REFUSED', `${RUN_NAME} belongs to the agent. Statement: ${excerpt(sql)}`);
+    }
+    const result: RewriteResult = this.store.rewriter.rewrite(sql, this.#session);
     if (!this.store.rewrites) return instanceStatement(sql, result);
     if (result.action === 'refuse') {
       throw this.#runtime.refuse(
@@ -139,6 +190,23 @@ export class MysqlTwin {
       counted === undefined ? [] : writes.map((ref) => ({ runId, target: this.target(ref), ...counted }));
     this.ledger.succeeded(verb, sql, runId, entries, inTransaction);
   }
+}
+
+/** `answer`: rows, as JSON, with the session's sql_mode and the server's version. Without a version nothing is known. */
+export function sessionOf(answer: string | undefined): RewriteContext {
+  if (answer === undefined || !/"\d+\.\d+/.test(answer)) return {};
+  const has = (mode: string) => new RegExp(`\\b${mode}\\b`).test(answer);
+  return {
+    sqlMode: {
+      ansiQuotes: has('ANSI_QUOTES'),
+      noBackslashEscapes: has('NO_BACKSLASH_ESCAPES'),
+      ignoreSpace: has('IGNORE_SPACE'),
+      pipesAsConcat: has('PIPES_AS_CONCAT'),
+      oracle: has('ORACLE'),
+    },
+    server: /mariadb/i.test(answer) ? 'mariadb' : 'mysql',
+    charset: /"@@character_set_client":"(\w+)"/.exec(answer)?.[1] ?? 'unknown',
+  };
 }
 
 /** A shadow server has the same names, so nothing is rewritten; a statement that was not understood is sent but not counted by table. */

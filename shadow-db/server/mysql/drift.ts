@@ -1,7 +1,7 @@
 import { lex } from '../../mysql/lexer.js';
 import { quoteName } from '../../names.js';
 import type { Db } from '../db.js';
-import { comparable, runColumn, runDefault } from './definition.js';
+import { comparable, isRunDefault, runColumn, runDefault } from './definition.js';
 import { type Desired, type DesiredTable, type DesiredView, desired } from './desired.js';
 import type { ForeignKeyModel, IndexModel, SchemaModel, TableModel, TriggerModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
@@ -205,11 +205,10 @@ function compareColumns(
 /** Whether the hidden column is there as it should be, and only where it should be. */
 function compareRun({ hasRunColumn, label }: DesiredTable, shadow: TableModel): Difference[] {
   const column = shadow.columns.find(({ name }) => name === runColumn);
-  // servers differ in quotes and spaces
-  const plain = (text: string): string => text.replaceAll(/[`\s()]/g, '').toLowerCase();
   const wanted = hasRunColumn ? `varchar(64) default ${runDefault}` : undefined;
   const actual = column && `${column.type} default ${column.default ?? 'NULL'}`;
-  const isSame = wanted === undefined || actual === undefined ? wanted === actual : plain(wanted) === plain(actual);
+  const isRight = column?.type === 'varchar(64)' && isRunDefault(column.default);
+  const isSame = hasRunColumn ? isRight : column === undefined;
   return isSame ? [] : [difference('run-column', label, runColumn, wanted, actual)];
 }
 

@@ -12,6 +12,7 @@ const forms: { form: RegExp; every?: true }[] = [
   { form: /^ALTER TABLE # /, every: true },
   { form: /^DROP TABLE #$/ },
   { form: /^DELETE FROM #(?: WHERE |$)/ },
+  { form: /^UPDATE # SET / },
   { form: /^INSERT INTO # / },
   { form: /^CREATE (?:OR REPLACE )?(?:ALGORITHM = (?:UNDEFINED|MERGE|TEMPTABLE) )?SQL SECURITY INVOKER VIEW # AS / },
   { form: /^DROP VIEW #$/ },

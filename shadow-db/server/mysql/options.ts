@@ -1,15 +1,7 @@
 import { Mapping, type MappingOptions, type TableClass } from '../../mapping.js';
 import { isShadowName, quoteName, shadowName } from '../../names.js';
 import { ShadowDbError } from '../db.js';
-
-export interface Seed {
-  /** Condition on the real table; no ordering, no second statement. Default: every row. */
-  where?: string;
-  /** Integer columns that are shifted, so that copied identities lie in the shadow range. */
-  idOffset?: Record<string, number>;
-  /** Fixed values in place of what the real row holds: what must not be copied, such as names or PINs. */
-  set?: Record<string, string | number | null>;
-}
+import type { Seed } from '../seed/spec.js';
 
 export interface Account {
   user: string;

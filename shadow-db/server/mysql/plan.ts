@@ -1,22 +1,14 @@
-import { createRewriter } from '../../mysql/rewriter.js';
 import { quoteName } from '../../names.js';
 import { type Db, quoteText, ShadowDbError } from '../db.js';
+import type { SeedPlan } from '../seed/plan.js';
+import { readSeedPlan } from '../seed/sources.js';
 import { accountSteps, accountWarnings, type GrantState, readGrants } from './account.js';
 import { createText } from './definition.js';
 import { type Desired, type DesiredTable, type DesiredView, desired } from './desired.js';
 import { type Difference, existingTable, foreignKeyText, isMendable, links, sameView, structure } from './drift.js';
 import type { TableModel, TriggerModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
-import {
-  firstShadowId,
-  highestOf,
-  idsLeft,
-  isFew,
-  isMarked,
-  markedFirst,
-  markOf,
-  type ReservedRange,
-} from './range.js';
+import { firstShadowId, idsLeft, isFew, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
 import { checkRights } from './rights.js';
 import { checkWritable, readServer } from './server.js';
 import { namesOn, readSides, type Sides } from './sides.js';
@@ -52,6 +44,8 @@ export interface Plan {
   reserved: ReservedRange[];
   /** What the plan was made from; provision refuses when it has changed. */
   seen: Seen;
+  /** What the steps of kind `seed` show. */
+  seed?: SeedPlan;
 }
 
 /** Reads both sides and says what would have to be done; changes nothing. Throws ShadowDbError. */
@@ -61,32 +55,17 @@ export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
   const notes = await checkWritable(db, server);
   await checkRights(db, names, true);
   const sides = await readSides(db, options);
-  const emptyTables = await emptyShadows(db, sides);
+  const seed = await readSeedPlan(db, sides);
   const grants = await readGrants(db, options.account);
-  const result = planFrom({ sides, emptyTables, grants });
+  const result = planFrom({ sides, grants, ...(seed && { seed }) });
   result.warnings.push(...notes, ...(await accountWarnings(db, names)));
   return result;
 }
 
-/** Only shadow tables without rows are seeded. Names as in messages. */
-async function emptyShadows(db: Db, { names, shadow }: Sides): Promise<Set<string>> {
-  const empty = new Set<string>();
-  for (const label of Object.keys(names.options.seed ?? {})) {
-    const database = names.databases.find((one) => label.startsWith(`${one}.`)) ?? names.options.database;
-    const table = label.startsWith(`${database}.`) ? label.slice(database.length + 1) : label;
-    const schema = names.shadowSchema(database);
-    const name = names.shadow(table, database);
-    const isThere = shadow.get(schema)?.tables.some((model) => model.name === name);
-    if (!isThere || (await db.query(`SELECT 1 FROM ${names.named(name, schema)} LIMIT 1`)).length === 0)
-      empty.add(label);
-  }
-  return empty;
-}
-
 export interface Situation {
   sides: Sides;
-  /** Labels of real tables whose shadows are without rows: only these are seeded. */
-  emptyTables: ReadonlySet<string>;
+  /** How shadow tables are filled, when there is something to fill. */
+  seed?: SeedPlan;
   /** undefined: the account does not exist. */
   grants: GrantState | undefined;
 }
@@ -102,9 +81,10 @@ export function planFrom(situation: Situation): Plan {
   return {
     options: { ...rest, ...(shown && { account: shown }) },
     steps,
-    warnings: wanted.warnings,
+    warnings: [...wanted.warnings, ...(situation.seed?.warnings ?? [])],
     reserved: planner.reserved,
     seen: seen(sides, wanted),
+    ...(situation.seed && { seed: situation.seed }),
   };
 }
 
@@ -133,8 +113,7 @@ class Planner {
       const why = this.whyRemade(table);
       if (why !== undefined) this.remade.set(table, why);
     }
-    const seeded = wanted.tables.filter((table) => this.mustSeed(table));
-    steps.push(...this.unlink(seeded));
+    steps.push(...this.unlink());
     for (const [table, why] of this.remade) {
       if (existingTable(this.sides, table)) {
         const sql = `DROP TABLE ${names.named(table.name, table.schema)}`;
@@ -143,7 +122,9 @@ class Planner {
     }
     steps.push(...this.sequences());
     for (const table of wanted.tables) steps.push(...this.create(table));
-    for (const table of seeded) steps.push(this.seed(table));
+    for (const { table, sql, reason } of this.situation.seed?.steps ?? []) {
+      steps.push({ kind: 'seed', subject: table, sql, reason });
+    }
     for (const table of wanted.tables) steps.push(...this.foreignKeys(table));
     for (const table of wanted.tables) steps.push(...this.triggers(table));
     return [...steps, ...this.views()];
@@ -178,13 +159,8 @@ class Planner {
     return differences.length === 0 ? undefined : summary(differences);
   }
 
-  private mustSeed(table: DesiredTable): boolean {
-    if (this.names.options.seed?.[table.label] === undefined) return false;
-    return this.remade.has(table) || this.situation.emptyTables.has(table.label);
-  }
-
-  /** Takes away keys and triggers that are wrong, or in the way of a drop or of copied rows. */
-  private unlink(seeded: DesiredTable[]): Step[] {
+  /** Takes away keys and triggers that are wrong, or in the way of a drop. */
+  private unlink(): Step[] {
     const { names, wanted } = this;
     const steps: Step[] = [];
     const remadePlaces = new Set([...this.remade.keys()].map(({ schema, name }) => `${schema}.${name}`));
@@ -192,7 +168,7 @@ class Planner {
       const actual = existingTable(this.sides, table);
       if (actual === undefined) continue;
       const target = names.named(table.name, table.schema);
-      const disturbed = this.remade.has(table) || seeded.includes(table);
+      const disturbed = this.remade.has(table);
       const wrong = new Set(links(table, actual).map(({ name }) => name));
       const isInTheWay = (name: string): boolean => disturbed || wrong.has(name);
       const foreignKeys = actual.foreignKeys.filter(
@@ -249,50 +225,6 @@ class Planner {
       this.wanted.warnings.push(
         `${table.label}.${column} has ${left} shadow ids left: a run must not insert more rows`,
       );
-    }
-  }
-
-  private seed(table: DesiredTable): Step {
-    const { names } = this;
-    const { real, label } = table;
-    const { where, idOffset = {}, set = {} } = names.options.seed?.[label] ?? {};
-    if (where !== undefined) this.checkCondition(table, where);
-    for (const [name, offset] of Object.entries(idOffset)) {
-      const column = real.columns.find((candidate) => candidate.name === name);
-      if (column === undefined || highestOf(column.type) === undefined || !Number.isSafeInteger(offset)) {
-        throw new ShadowDbError(
-          'SEED',
-          `${label}.${name} cannot be shifted by ${offset}: it must be an integer column`,
-        );
-      }
-    }
-    const columns = real.columns.filter(({ generation }) => generation === null).map(({ name }) => name);
-    for (const name of Object.keys(set)) {
-      if (columns.includes(name) && !Object.hasOwn(idOffset, name)) continue;
-      throw new ShadowDbError('SEED', `${label}.${name} cannot be set: it is no column that is copied as it is`);
-    }
-    const values = columns.map((name) => {
-      if (Object.hasOwn(set, name)) return literal(set[name]!);
-      return idOffset[name] ? `${quoteName(name)} + ${idOffset[name]}` : quoteName(name);
-    });
-    const sql =
-      `INSERT INTO ${names.named(table.name, table.schema)} (${columns.map(quoteName).join(', ')}) SELECT ${values.join(', ')} ` +
-      `FROM ${names.real(real.name, table.database)}${where === undefined ? '' : ` WHERE ${where}`}`;
-    return this.step('seed', table, sql, 'copies real rows with identities of the shadow range');
-  }
-
-  /** The condition is text of the configuration: it may read this table only, and must be one expression. */
-  private checkCondition({ real, database, label }: DesiredTable, where: string): void {
-    const rewriter = createRewriter({
-      dialect: 'mysql',
-      mode: 'table',
-      database,
-      tables: { [real.name]: 'real-read' },
-    });
-    const result = rewriter.rewrite(`SELECT 1 FROM ${quoteName(real.name)} WHERE (${where}) LIMIT 1`);
-    if (result.action !== 'rewrite') {
-      const why = result.action === 'refuse' ? result.message : where;
-      throw new ShadowDbError('SEED', `the condition of ${label} is refused: ${why}`);
     }
   }
 
@@ -417,8 +349,4 @@ function summary(differences: Difference[]): string {
 /** Puts the password into the text of a step. */
 export function withPassword(sql: string, password: string): string {
   return sql.replace('{password}', () => quoteText(password));
-}
-
-function literal(value: string | number | null): string {
-  return typeof value === 'string' ? quoteText(value) : String(value);
 }

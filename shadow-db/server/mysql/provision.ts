@@ -1,4 +1,7 @@
 import { type Db, numberOf, quoteText, ShadowDbError, textOf } from '../db.js';
+import type { SeedPlan } from '../seed/plan.js';
+import { checkSeedOptions, type SeedReport, seed } from '../seed/run.js';
+import type { SeedOptions } from '../seed/work.js';
 import { accountName } from './account.js';
 import { desired } from './desired.js';
 import { guardAccount, guardShadowOnly } from './guard.js';
@@ -13,6 +16,9 @@ export interface ProvisionOptions {
   password?: Account['password'];
   /** Longest wait for a lock of a table, in seconds. Default 10. */
   lockWaitSec?: number;
+  /** How shadow tables are filled; `seed.maskKey` is needed when columns are masked. */
+  seed?: SeedOptions;
+  onSeeded?: (report: SeedReport) => void;
 }
 
 /** As dumps are loaded: defaults that today's mode would refuse are taken, and a 0 stays a 0. Strict, so that nothing is cut off. */
@@ -32,9 +38,13 @@ export async function provision(db: Db, plan: Plan, options: ProvisionOptions = 
     throw new RangeError(`the password of ${account?.user ?? 'the account'} is missing or empty`);
   }
   for (const { kind, sql } of plan.steps) {
+    // what seeding sends is made of names that it has checked itself
+    if (kind === 'seed') continue;
     if (['schema', 'account', 'grant'].includes(kind)) guardAccount(sql, names, accountName(account ?? { user: '' }));
     else guardShadowOnly(sql, names);
   }
+  const seeding = plan.steps.some(({ kind }) => kind === 'seed') ? plan.seed : undefined;
+  if (seeding) checkSeedOptions(seeding, options.seed ?? {});
   if (plan.steps.length === 0) return;
   const schemas = [...new Set(names.databases.map((database) => names.shadowSchema(database)))].sort();
   const settings = await enter(db, schemas, lockWaitSec);
@@ -42,6 +52,11 @@ export async function provision(db: Db, plan: Plan, options: ProvisionOptions = 
     await checkPlan(db, plan);
     for (const [index, step] of plan.steps.entries()) {
       onStep?.(step, index, plan.steps.length);
+      if (step.kind === 'seed') {
+        // these steps show what one seeder does, table by table
+        if (seeding && plan.steps[index - 1]?.kind !== 'seed') await fill(db, seeding, options);
+        continue;
+      }
       try {
         await db.query(`SET SESSION sql_mode = ${quoteText(step.sqlMode ?? ddlMode)}`);
         await db.query(withPassword(step.sql, password ?? ''));
@@ -52,6 +67,11 @@ export async function provision(db: Db, plan: Plan, options: ProvisionOptions = 
   } finally {
     await leave(db, schemas, settings);
   }
+}
+
+async function fill(db: Db, seeding: SeedPlan, { seed: seedOptions, onSeeded }: ProvisionOptions): Promise<void> {
+  const report = await seed(db, seeding, seedOptions);
+  onSeeded?.(report);
 }
 
 /** Whatever stops a plan from being made now makes the old one stale too. */

@@ -1,0 +1,278 @@
+import { Refusal } from '../codes.js';
+
+/**
+ * The lexical rules of PostgreSQL, as far as names, their places and the depth of brackets go. What a statement means is decided by
+ * the server's own parser; the tokens only say where its names begin and end, and each name is compared with the tree.
+ */
+export type TokenKind = 'word' | 'quoted' | 'string' | 'number' | 'parameter' | 'symbol' | 'operator';
+
+export interface Token {
+  kind: TokenKind;
+  /** word: folded to lower case as the server does; quoted: without quotes; symbol and operator: as written; others: empty. */
+  text: string;
+  /** UTF-16 offsets; `end` of a U&"" name takes in its UESCAPE part. */
+  start: number;
+  end: number;
+}
+
+/** Nested deeper than this, the parser or the JSON of its tree could run out of stack. */
+const deepest = 1000;
+
+const identifierStart = /[A-Za-z_\u0080-\uffff]/;
+const identifier = /[A-Za-z0-9_$\u0080-\uffff]*/y;
+const blank = /[ \t\n\r\f\v]+/y;
+const dollarQuote = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+// a number that has a letter, "_" or "0x" in it means different things to PostgreSQL 14, 15 and 16
+const number = /(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
+const operator = /[+\-*/<>=~!@#%^&|`?]+/y;
+
+/**
+ * All tokens but comments and spaces. Throws Refusal: SQL_UNCLOSED, SQL_CHARACTER, SQL_TOO_DEEP, and SQL_MODE_AMBIGUOUS for a
+ * backslash in a plain string unless `standardConformingStrings` is true (off, or unknown, it may end the string elsewhere).
+ */
+export function lex(sql: string, standardConformingStrings: boolean | undefined): Token[] {
+  return new Lexer(sql, standardConformingStrings === true).run();
+}
+
+class Lexer {
+  private readonly sql: string;
+  private readonly conforming: boolean;
+  private readonly tokens: Token[] = [];
+  private at = 0;
+
+  constructor(sql: string, conforming: boolean) {
+    this.sql = sql;
+    this.conforming = conforming;
+  }
+
+  run(): Token[] {
+    const { sql } = this;
+    const bad = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.exec(sql);
+    if (bad !== null) throw new Refusal('SQL_CHARACTER', 'NUL or half a character', bad.index);
+    while (this.at < sql.length) this.next();
+    return this.tokens;
+  }
+
+  private next(): void {
+    const { sql, at: start } = this;
+    const char = sql[start]!;
+    const following = sql[start + 1];
+    if (this.match(blank) !== undefined) return;
+    if (char === '-' && following === '-') this.lineComment();
+    else if (char === '/' && following === '*') this.blockComment();
+    else if (char === "'") this.string(this.conforming ? 'plain' : 'unknown', 1);
+    else if (char === '"') this.quoted(1, false);
+    else if (following === "'" && /[eE]/.test(char)) this.string('escapes', 2);
+    else if (following === "'" && /[bBxX]/.test(char)) this.string('plain', 2);
+    else if (following === "'" && /[nN]/.test(char)) this.string(this.conforming ? 'plain' : 'unknown', 2);
+    else if (/^[uU]&'/.test(sql.slice(start, start + 3))) this.string('plain', 3);
+    else if (/^[uU]&"/.test(sql.slice(start, start + 3))) this.quoted(3, true);
+    else if (char === '$') this.dollar();
+    else if (identifierStart.test(char)) this.word();
+    else if (/\d/.test(char) || /^\.\d/.test(sql.slice(start, start + 2))) this.number();
+    else if ('()[],;:.'.includes(char)) this.symbol(char);
+    else if (/[+\-*/<>=~!@#%^&|`?]/.test(char)) this.operator();
+    else throw new Refusal('SQL_CHARACTER', `the character ${JSON.stringify(char)} begins nothing`, start);
+  }
+
+  private word(): void {
+    const start = this.at;
+    this.match(identifier);
+    this.push('word', fold(this.sql.slice(start, this.at)), start);
+  }
+
+  private push(kind: TokenKind, text: string, start: number): void {
+    this.tokens.push({ kind, text, start, end: this.at });
+  }
+
+  private match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.at;
+    const found = pattern.exec(this.sql)?.[0];
+    if (found === undefined || found === '') return undefined;
+    this.at += found.length;
+    return found;
+  }
+
+  private lineComment(): void {
+    while (this.at < this.sql.length && this.sql[this.at] !== '\n' && this.sql[this.at] !== '\r') this.at += 1;
+  }
+
+  private blockComment(): void {
+    const { sql, at: start } = this;
+    const edge = /\/\*|\*\//g;
+    edge.lastIndex = start + 2;
+    for (let depth = 1; depth > 0; ) {
+      const found = edge.exec(sql);
+      if (found === null) throw new Refusal('SQL_UNCLOSED', 'a comment is not closed', start);
+      depth += found[0] === '/*' ? 1 : -1;
+    }
+    this.at = edge.lastIndex;
+  }
+
+  /** `escapes`: a backslash hides the next character. `unknown`: whether it does depends on the session, so none is let through. */
+  private string(kind: 'plain' | 'escapes' | 'unknown', open: number): void {
+    const { sql, at: start } = this;
+    const edge = kind === 'escapes' || kind === 'unknown' ? /'|\\/g : /'/g;
+    edge.lastIndex = start + open;
+    for (;;) {
+      const found = edge.exec(sql);
+      if (found === null) throw new Refusal('SQL_UNCLOSED', 'a string is not closed', start);
+      if (found[0] === '\\') {
+        if (kind === 'unknown') throw new Refusal('SQL_MODE_AMBIGUOUS', 'a backslash in a plain string', found.index);
+        edge.lastIndex += 1;
+      } else if (sql[edge.lastIndex] === "'") {
+        edge.lastIndex += 1;
+      } else if (!this.continues(edge.lastIndex)) {
+        break;
+      } else {
+        // 'a' <newline> 'b' is one string, and the rules of its beginning go on
+        edge.lastIndex = sql.indexOf("'", edge.lastIndex) + 1;
+      }
+    }
+    this.at = edge.lastIndex;
+    // with standard_conforming_strings off the server refuses U&'' itself
+    this.push('string', '', start);
+  }
+
+  private continues(from: number): boolean {
+    const gap = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y;
+    gap.lastIndex = from;
+    return gap.test(this.sql);
+  }
+
+  private quoted(open: number, unicode: boolean): void {
+    const { sql, at: start } = this;
+    let end = sql.indexOf('"', start + open);
+    while (end >= 0 && sql[end + 1] === '"') end = sql.indexOf('"', end + 2);
+    if (end < 0) throw new Refusal('SQL_UNCLOSED', 'a quoted name is not closed', start);
+    this.at = end + 1;
+    const text = sql.slice(start + open, end).replaceAll('""', '"');
+    this.push('quoted', unicode ? decodeUnicode(text, this.uescape()) : text, start);
+  }
+
+  /** The escape character of a U&"" name; steps over a UESCAPE part. */
+  private uescape(): string {
+    const part = /(?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*uescape(?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'(.)'/iy;
+    part.lastIndex = this.at;
+    const found = part.exec(this.sql);
+    if (found === null) return '\\';
+    this.at = part.lastIndex;
+    return found[1] ?? '\\';
+  }
+
+  private dollar(): void {
+    const { sql, at: start } = this;
+    if (/\d/.test(sql[start + 1] ?? '')) {
+      this.at += 1;
+      this.match(/\d+/y);
+      this.noJunk(start);
+      this.push('parameter', '', start);
+      return;
+    }
+    const quote = this.match(dollarQuote);
+    if (quote === undefined) throw new Refusal('SQL_CHARACTER', '"$" begins nothing', start);
+    const end = sql.indexOf(quote, this.at);
+    if (end < 0) throw new Refusal('SQL_UNCLOSED', 'a dollar-quoted string is not closed', start);
+    this.at = end + quote.length;
+    this.push('string', '', start);
+  }
+
+  private number(): void {
+    const start = this.at;
+    this.match(number);
+    this.noJunk(start);
+    this.push('number', '', start);
+  }
+
+  private noJunk(start: number): void {
+    if (/[A-Za-z0-9_$\u0080-\uffff]/.test(this.sql[this.at] ?? ' ')) {
+      throw new Refusal('SQL_CHARACTER', 'a letter follows right after a number', start);
+    }
+  }
+
+  private symbol(char: string): void {
+    const start = this.at;
+    this.at += 1;
+    const next = this.sql[this.at];
+    if (char === ':' && (next === ':' || next === '=')) this.at += 1;
+    if (char === '.' && next === '.') this.at += 1;
+    this.push('symbol', this.sql.slice(start, this.at), start);
+  }
+
+  /** A comment may begin inside a run of operator characters, and ends it. */
+  private operator(): void {
+    const start = this.at;
+    const run = this.match(operator)!;
+    const comment = run.search(/--|\/\*/);
+    if (comment > 0) this.at = start + comment;
+    this.push('operator', this.sql.slice(start, this.at), start);
+  }
+}
+
+/** ASCII only: the server leaves other letters alone where the encoding has several bytes a character. */
+function fold(word: string): string {
+  return word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** What is no character stays as it is: the parser refuses it. */
+function decodeUnicode(text: string, mark: string): string {
+  let decoded = '';
+  for (let at = 0; at < text.length; at += 1) {
+    const found = text[at] === mark ? /^(?:\+([0-9a-f]{6})|([0-9a-f]{4}))/i.exec(text.slice(at + 1, at + 8)) : null;
+    const code = Number.parseInt(found?.[1] ?? found?.[2] ?? '', 16);
+    if (text[at] === mark && text[at + 1] === mark) {
+      decoded += mark;
+      at += 1;
+    } else if (found === null || code > 0x10ffff) {
+      decoded += text[at];
+    } else {
+      decoded += code > 0xffff ? String.fromCodePoint(code) : String.fromCharCode(code);
+      at += found[0].length;
+    }
+  }
+  return decoded;
+}
+
+const brackets = new Map([
+  ['(', 'open'],
+  ['[', 'open'],
+  ['case', 'open'],
+  [')', 'close'],
+  [']', 'close'],
+  ['end', 'close'],
+]);
+/** Chains that nest without brackets: they count until the next bracket closes. */
+const chains = new Set(['join', 'union', 'intersect', 'except']);
+/** These end a chain of operators: what stands beside them is on one level. */
+const flat = new Set(['and', 'or', 'select', 'from', 'where', 'values', 'set']);
+
+/**
+ * Refuses text that nests so deeply that a parser made of recursive functions may run out of stack. The bound is taken from the
+ * tokens before the parser sees them, since a stack that overflows inside WebAssembly leaves its memory in an unknown state.
+ */
+export function checkDepth(tokens: readonly Token[]): void {
+  const levels: { run: number; chain: number }[] = [];
+  let level = { run: 0, chain: 0 };
+  let outer = 0;
+  for (const { kind, text, start } of tokens) {
+    const bracket = kind === 'symbol' || kind === 'word' ? brackets.get(text) : undefined;
+    if (bracket === 'open') {
+      outer += level.run + level.chain + 1;
+      levels.push(level);
+      level = { run: 0, chain: 0 };
+    } else if (bracket === 'close') {
+      level = levels.pop() ?? { run: 0, chain: 0 };
+      outer = Math.max(0, outer - level.run - level.chain - 1);
+    } else if (kind === 'symbol' && text === ',') {
+      level.run = 0;
+    } else if (kind === 'word') {
+      if (chains.has(text)) level.chain += 1;
+      else if (flat.has(text)) level.run = 0;
+      else level.run += 1;
+    } else if (kind === 'operator' || text === '::') {
+      level.run += 1;
+    }
+    if (outer + level.run + level.chain > deepest)
+      throw new Refusal('SQL_TOO_DEEP', `more than ${deepest} levels`, start);
+  }
+}
