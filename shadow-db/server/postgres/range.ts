@@ -1,6 +1,6 @@
 import { type Db, ShadowDbError } from '../db.js';
 import type { DesiredSequence } from './desired.js';
-import type { TableModel } from './model.js';
+import { isIndexed } from './key.js';
 import type { Names } from './options.js';
 import { full, quote, shown } from './quote.js';
 import { inSnapshot } from './session.js';
@@ -57,17 +57,6 @@ export async function readHighest(
     });
   }
   return found;
-}
-
-function isIndexed(table: TableModel, column: string): boolean {
-  const leads = (text: string | undefined): boolean => text === column || text === quote(column);
-  return (
-    table.constraints.some(({ kind, columns }) => (kind === 'p' || kind === 'u') && columns[0] === column) ||
-    table.indexes.some(
-      ({ definition }) =>
-        !definition.includes(' WHERE ') && leads(/^USING btree \(("(?:[^"]|"")+"|[^,) ]+)/.exec(definition)?.[1]),
-    )
-  );
 }
 
 /**
