@@ -1,5 +1,5 @@
 import { coverageSentence, type DatabaseAudit } from '@shadowline/shadow-db/server';
-import { exitCodes } from '../exit-codes.js';
+import { CliError, exitCodes } from '../exit-codes.js';
 import type { Action } from './action.js';
 
 export const auditAction: Action = {
@@ -7,11 +7,18 @@ export const auditAction: Action = {
   describe: 'Search real tables for shadow ids and a canary; reads only',
   examples: [
     ['$0 shadow-db audit scenario.yaml', 'Shadow ids, by index alone'],
-    ['$0 shadow-db audit scenario.yaml --canary r261128-1a2b3c --full-scan', 'Reads every real table, in pieces'],
+    [
+      '$0 shadow-db audit scenario.yaml --canary cnry --full-scan',
+      'Any run’s canary: reads real tables whole, in pieces',
+    ],
   ],
   options: (cli) =>
     cli
-      .option('canary', { type: 'string', default: '', describe: 'Text that every payload of a run held; its run id' })
+      .option('canary', {
+        type: 'string',
+        default: '',
+        describe: 'Text that only payloads of runs hold: cnry, and what follows',
+      })
       .option('full-scan', {
         type: 'boolean',
         default: false,
@@ -19,6 +26,13 @@ export const auditAction: Action = {
       }),
   interrupt: 'ending; what was not searched is said. Once more: stop at once.',
   async run(store, { canary, fullScan }, signal) {
+    if (canary !== '' && !/^[A-Za-z0-9]{4,100}$/.test(canary)) {
+      throw new CliError(
+        exitCodes.usage,
+        `--canary ${JSON.stringify(canary)} is no canary`,
+        'it is 4 to 100 letters and digits',
+      );
+    }
     const audit = await store.audit({ canary, ...(fullScan && { fullScan }), signal });
     return {
       data: audit,

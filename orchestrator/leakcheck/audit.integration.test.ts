@@ -37,6 +37,7 @@ const scenario = {
         identityColumns: { transfers: ['from_account'] },
       },
     },
+    postgres: {},
     kafka: { suffix: '.shadow', brokers, topics: [topic], messageMaxAgeMs: 60_000 },
     redis: { url: process.env.SHADOWLINE_TEST_REDIS_URL!, prefix: `lc-${id}:{run}:`, maxTtlMs: 60_000 },
   },

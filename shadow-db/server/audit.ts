@@ -84,7 +84,7 @@ export interface AuditLimits {
 }
 
 export interface AuditSearch extends AuditLimits {
-  /** Text that stands in every payload of this run and nowhere else: letters and digits. */
+  /** Text that stands in every payload of this run and nowhere else: letters and digits. Empty: ids alone are looked for. */
   canary: string;
   /** Counts the rows of this run; without, what came since the mark. */
   run?: string;

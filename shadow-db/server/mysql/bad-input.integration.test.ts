@@ -199,7 +199,7 @@ describe('a configuration that cannot work is refused, and nothing is changed', 
     await provision(test.db, await plan(test.db, without));
     expect(await drift(test.db, without)).toEqual([]);
     expect(await drift(test.db, test.options({ deep: 'shadow' }))).toMatchObject([
-      { what: 'run-column', table: 'deep', real: 'varchar(64)' },
+      { what: 'run-column', table: 'deep', real: expect.stringContaining('varchar(64)') as unknown as string },
     ]);
   });
 });
@@ -289,7 +289,10 @@ describe('a plan that is not of today is refused, and nothing is changed', () =>
 });
 
 it('a step that the server refuses is named with its cause, and the rest goes on after it is mended', async () => {
-  await test.run('create table a (id int primary key)');
+  await test.run(
+    'create table a (id int primary key)',
+    'create trigger g before insert on a for each row set NEW.id = 1',
+  );
   const planned = await plan(test.db, test.options({ a: 'shadow' }));
   const failing = {
     query: (sql: string, params?: unknown[]) =>
@@ -361,7 +364,7 @@ describe('servers of another kind', () => {
       await other.run('set global read_only = 0', "change master to master_host = 'primary.invalid'");
       await expect(plan(other.db, options)).rejects.toThrow(/^READ_ONLY: it replicates from 'primary\.invalid'/);
       await other.run('reset slave all');
-      expect((await plan(other.db, options)).steps).toHaveLength(2);
+      expect((await plan(other.db, options)).steps).toHaveLength(1);
     } finally {
       await other.close();
     }

@@ -28,20 +28,17 @@ export interface DefinitionItem {
 /** Rows of shadow tables know their run by this column. */
 export const runColumn = 'shadowline_run';
 /**
- * Ascii, so that it takes no more than 65 bytes of the row. MariaDB fills it by default; the function of the session makes it resolve the variable anew for each
- * statement, where a bare variable stays that of the session that opened the table first (measured on 11.4). MySQL takes no variable there: a trigger fills it.
- * On MariaDB a trigger would not do: with any BEFORE INSERT trigger, INSERT … SELECT of several rows fails with 1048 (measured on 11.4.5).
+ * DEFAULT (@variable) alone would keep the variable of whichever session opened the table first; a function of the session makes the server evaluate the
+ * expression anew in each. A trigger would not do: with any BEFORE INSERT trigger the first row of INSERT … SELECT loses its NOT NULL values.
+ * Ascii, so that it takes no more than 65 bytes of the row.
  */
-export function runColumnText(flavour: 'mariadb' | 'mysql'): string {
-  const value = flavour === 'mariadb' ? `(IF(CONNECTION_ID() IS NULL, NULL, @${runColumn}))` : 'NULL';
-  return `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ascii_general_ci INVISIBLE DEFAULT ${value}`;
-}
+export const runDefault = `if(connection_id() is null,NULL,@${quoteName(runColumn)})`;
+const runColumnText = `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ascii_general_ci INVISIBLE DEFAULT (${runDefault})`;
 
-/** True for the default that `runColumnText` gives on MariaDB, as the server tells it. */
+/** True for `runDefault` as a server tells it: they differ in quotes and spaces. */
 export function isRunDefault(text: string | null): boolean {
-  return new RegExp(`^\\(?if\\(connection_id\\(\\) is null,\\s*NULL,\\s*@\`?${runColumn}\`?\\)\\)?$`, 'i').test(
-    text ?? '',
-  );
+  const plain = (one: string): string => one.replaceAll(/[`\s()]/g, '').toLowerCase();
+  return plain(text ?? '') === plain(runDefault);
 }
 
 const lexMode = { ansiQuotes: false, noBackslashEscapes: false, openExecutableComments: true };
@@ -188,18 +185,17 @@ export interface ShadowText {
   comment: string;
   firstShadowId: bigint | undefined;
   hasRunColumn: boolean;
-  flavour: 'mariadb' | 'mysql';
 }
 
 /** The one statement that makes a shadow table: there with its mark, or not at all. */
 export function createText(
   definition: Definition,
-  { target, comment, firstShadowId, hasRunColumn, flavour }: ShadowText,
+  { target, comment, firstShadowId, hasRunColumn }: ShadowText,
 ): string {
   const items = definition.items.filter(({ kind }) => kind !== 'foreign-key').map(({ text }) => text);
   // after the last column: positions of the real ones stay
   const columns = definition.items.filter(({ kind }) => kind === 'column').length;
-  if (hasRunColumn) items.splice(columns, 0, runColumnText(flavour));
+  if (hasRunColumn) items.splice(columns, 0, runColumnText);
   const options = [
     ...definition.options,
     ...(firstShadowId === undefined ? [] : [`AUTO_INCREMENT=${firstShadowId}`]),

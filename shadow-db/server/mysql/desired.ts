@@ -34,9 +34,8 @@ export interface DesiredTable extends Twin {
   definition: Definition;
   hasRunColumn: boolean;
   foreignKeys: ForeignKeyModel[];
-  /** In the order in which they run; the one that fills the run column is not among them. */
+  /** In the order in which they run. */
   triggers: TriggerModel[];
-  runTrigger: TriggerModel | undefined;
 }
 
 export interface DesiredView extends Twin {
@@ -129,7 +128,6 @@ function desiredTable(sides: Sides, database: string, table: TableModel, warning
     hasRunColumn,
     foreignKeys: foreignKeys(table, own, names, warnings),
     triggers: triggers(table, own, names, warnings),
-    runTrigger: hasRunColumn && sides.server.flavour === 'mysql' ? runTrigger(names, own, table.name) : undefined,
   };
 }
 
@@ -217,18 +215,6 @@ function triggers(table: TableModel, own: Twin, names: Names, warnings: string[]
   return kept;
 }
 
-/** MySQL takes no variables in defaults, so a trigger fills the column there. */
-function runTrigger(names: Names, own: Twin, table: string): TriggerModel {
-  return {
-    name: names.own(runColumn, table),
-    table: own.name,
-    timing: 'BEFORE',
-    event: 'INSERT',
-    body: `SET NEW.${runColumn} = @${runColumn}`,
-    sqlMode: '',
-  };
-}
-
 function views(
   model: SchemaModel,
   database: string,
@@ -309,9 +295,7 @@ function checkTaken({ names, real }: Sides, { tables }: Desired): void {
     unique(
       'trigger',
       foreign.flatMap(({ triggers: all }) => all.map(({ name }) => name)),
-      own.flatMap((table) =>
-        [...table.triggers, ...(table.runTrigger ? [table.runTrigger] : [])].map(({ name }) => name),
-      ),
+      own.flatMap((table) => table.triggers.map(({ name }) => name)),
     );
     unique(
       'foreign key',

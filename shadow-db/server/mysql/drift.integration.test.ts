@@ -146,15 +146,15 @@ const cases: [what: string, changes: string[], found: Partial<Difference>[], rem
   ],
   [
     'a run column that is gone',
-    ['drop trigger {side}.shadowline_run_log_shadow', 'alter table {shadow:log} drop column shadowline_run'],
-    [{ what: 'run-column', name: 'shadowline_run', real: 'varchar(64)' }],
-    /mends it/,
+    ['alter table {shadow:log} drop column shadowline_run'],
+    [{ what: 'run-column', name: 'shadowline_run' }],
+    anew,
   ],
   [
-    'a run trigger that is gone',
-    ['drop trigger {side}.shadowline_run_log_shadow'],
-    [{ what: 'run-column', name: 'shadowline_run_log_shadow' }],
-    /mends it/,
+    'a run column that no longer fills itself',
+    ['alter table {shadow:log} alter shadowline_run set default (@shadowline_run)'],
+    [{ what: 'run-column', shadow: 'varchar(64) default @`shadowline_run`' }],
+    anew,
   ],
   [
     'a shadow table that is gone',

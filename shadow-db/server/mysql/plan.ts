@@ -169,9 +169,7 @@ class Planner {
       if (actual === undefined) continue;
       const target = names.named(table.name, table.schema);
       const disturbed = this.remade.has(table);
-      const wrong = new Set(
-        [...links(table, actual), ...structure(table, actual, this.sides).filter(isMendable)].map(({ name }) => name),
-      );
+      const wrong = new Set(links(table, actual).map(({ name }) => name));
       const isInTheWay = (name: string): boolean => disturbed || wrong.has(name);
       const foreignKeys = actual.foreignKeys.filter(
         ({ name, parent, parentSchema }) => !isInTheWay(name) && !remadePlaces.has(`${parentSchema}.${parent}`),
@@ -194,11 +192,11 @@ class Planner {
     const { names } = this;
     const target = names.named(table.name, table.schema);
     if (!this.remade.has(table)) return this.mendRange(table, target);
-    const { idIncrement, flavour } = this.sides.server;
+    const { idIncrement } = this.sides.server;
     const first = firstShadowId(table.real, names.gap(table.label), table.label, idIncrement);
     if (first !== undefined) this.reserve(table, first, first);
     const { definition, hasRunColumn } = table;
-    const sql = createText(definition, { target, comment: markOf(first), firstShadowId: first, hasRunColumn, flavour });
+    const sql = createText(definition, { target, comment: markOf(first), firstShadowId: first, hasRunColumn });
     const left = first === undefined ? '' : `; ids from ${first}, told from real ones: ${this.left(table, first)} left`;
     return [this.step('table', table, sql, `made like the real one and marked as ours in one statement${left}`)];
   }
@@ -251,10 +249,6 @@ class Planner {
     const kept = this.kept.get(table);
     const isKept = ({ name }: TriggerModel): boolean => kept?.triggers.some((one) => one.name === name) ?? false;
     const steps: Step[] = [];
-    const { runTrigger } = table;
-    if (runTrigger && !isKept(runTrigger)) {
-      steps.push(this.trigger(table, runTrigger, '', 'notes the run in each row'));
-    }
     for (const [index, trigger] of table.triggers.entries()) {
       if (isKept(trigger)) continue;
       const isSibling = (other: TriggerModel): boolean =>

@@ -128,7 +128,10 @@ it('finds rights of a role, and what everybody may do', async () => {
     expect(found.find(({ name }) => name === 'writes-real')?.detail).toBe('UPDATE: allowed, DELETE: allowed');
     expect(found.find(({ name }) => name === 'grants')?.detail).toContain(`GRANT \`${role}\` TO`);
     expect(found.find(({ name }) => name === 'public')?.detail).toMatch(/GRANT UPDATE ON `\S+`\.`secrets` TO PUBLIC/);
-    await test.run(`revoke ${role} from '${test.account.user}'@'%'`);
+    await test.run(
+      `set default role none for '${test.account.user}'@'%'`,
+      `revoke ${role} from '${test.account.user}'@'%'`,
+    );
     expect((await plan(test.db, options())).warnings).toContainEqual(
       expect.stringMatching(/everybody.*may do more than it should: GRANT UPDATE/),
     );

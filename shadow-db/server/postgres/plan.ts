@@ -534,7 +534,7 @@ class Planner {
   }
 }
 
-/** Puts the password into the text of a step, as the server keeps it. */
-export function withPassword(sql: string, password: string): string {
-  return sql.replace('{password}', () => literal(scramVerifier(password)));
+/** The text of a step as it is sent; the password goes in as the server keeps it. */
+export function textOf({ kind, sql }: Step, password: string): string {
+  return kind === 'account' ? sql.replace(/\{password\}$/, () => literal(scramVerifier(password))) : sql;
 }

@@ -2,7 +2,7 @@ import { type Db, ShadowDbError } from '../db.js';
 import { guardShadowOnly } from './guard.js';
 import { withLock } from './lock.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { fingerprint, type Plan, readSituation, type Step, withPassword } from './plan.js';
+import { fingerprint, type Plan, readSituation, type Step, textOf } from './plan.js';
 import { inTransaction, readServer } from './session.js';
 
 export interface ProvisionOptions {
@@ -27,7 +27,7 @@ export async function provision(db: Db, plan: Plan, { onStep, password }: Provis
   if (!password && plan.steps.some(({ kind }) => kind === 'account')) {
     throw new RangeError(`the password of ${account?.user ?? 'the account'} is missing or empty`);
   }
-  for (const { sql } of plan.steps) await guardShadowOnly(withPassword(sql, 'x'), names);
+  for (const step of plan.steps) await guardShadowOnly(textOf(step, 'x'), names);
   const server = await readServer(db, { mustWrite: true });
   await withLock(db, names, async () => {
     const now = await readSituation(db, server, options);
@@ -57,7 +57,7 @@ async function carryOut(
   isPartDone: boolean,
 ): Promise<void> {
   try {
-    await db.query(withPassword(step.sql, password));
+    await db.query(textOf(step, password));
   } catch (cause) {
     const text = `provisioning stopped at step ${index + 1} of ${count} (${step.sql.slice(0, 200)}): ${cause instanceof Error ? cause.message : String(cause)}`;
     if (isPartDone) throw new ShadowDbError('STOPPED', text, { cause });

@@ -52,8 +52,9 @@ export const columns = (
     JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE n.nspname ${asked} AND c.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`;
 
+/** A constraint that is not valid for old rows is one for all rows of a table without any. */
 export const constraints = `SELECT jsonb_build_object('table', k.conrelid::text, 'name', k.conname, 'kind', k.contype,
-    'definition', pg_get_constraintdef(k.oid), 'columns', ${columnNames('k.conkey', 'k.conrelid')},
+    'definition', regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''), 'columns', ${columnNames('k.conkey', 'k.conrelid')},
     'inherited', k.coninhcount > 0, 'functions', ${functionsOf('pg_constraint', 'k.oid')},
     'options', coalesce((SELECT to_jsonb(ic.reloptions) FROM pg_class ic WHERE ic.oid = k.conindid), '[]')) AS j
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -152,18 +152,14 @@ function rangeCheck(sequence: DesiredSequence, model: SchemaModel, highest: bigi
 
 async function realTableChecks(db: Db, table: TableModel, names: Names): Promise<Check[]> {
   const target = full(table);
-  const column = quote(
-    table.columns.find(({ generated, identity }) => generated === '' && identity !== 'a')?.name ??
-      table.columns[0]?.name ??
-      '',
-  );
+  const column = table.columns.find(({ generated }) => generated === '')?.name;
   const faults: string[] = [];
   // none of these matches a row, so that nothing happens even where the account may do it
-  const tries: Record<string, string> = {
-    INSERT: `INSERT INTO ${target} (${column}) SELECT NULL WHERE false`,
-    UPDATE: `UPDATE ${target} SET ${column} = NULL WHERE false`,
-    DELETE: `DELETE FROM ${target} WHERE false`,
-  };
+  const tries: Record<string, string> = { DELETE: `DELETE FROM ${target} WHERE false` };
+  if (column !== undefined) {
+    tries.INSERT = `INSERT INTO ${target} (${quote(column)}) OVERRIDING SYSTEM VALUE SELECT NULL WHERE false`;
+    tries.UPDATE = `UPDATE ${target} SET ${quote(column)} = DEFAULT WHERE false`;
+  }
   // these would happen: they are sent only where the server says beforehand that it will refuse
   for (const [right, verb, sql] of [
     ['TRUNCATE', 'TRUNCATE', `TRUNCATE TABLE ${target}`],
