@@ -12,10 +12,13 @@ export const sqlRefusals = {
   SQL_NOT_UNDERSTOOD: 'This part of the statement is not understood, so its tables are not certain.',
   SQL_TOO_DEEP: 'Brackets are nested too deeply to be checked.',
   SQL_MODE_AMBIGUOUS:
-    'The meaning depends on ANSI_QUOTES or NO_BACKSLASH_ESCAPES. Pass sqlMode, or use parameters instead of literals.',
+    'The meaning depends on ANSI_QUOTES, NO_BACKSLASH_ESCAPES or IGNORE_SPACE. Pass sqlMode, or use parameters instead of literals.',
+  SQL_ORACLE_MODE: 'In sql_mode ORACLE only transactions are understood. Use another sql_mode on shadow connections.',
+  SQL_PLACEHOLDER:
+    'A name that is put in later (?? or ::name) cannot be redirected. Format the statement first (mysql2: connection.format), then rewrite it.',
   SQL_UNCLASSED_TABLE: 'Class the table as shadow, real-read or refuse in the configuration.',
   SQL_REFUSED_TABLE: 'The configuration refuses this table to shadow traffic.',
-  SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table` (real-read or refuse).',
+  SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table`.',
   SQL_SHADOW_NAME: 'The statement names a shadow table or schema itself: was it rewritten twice?',
   SQL_REAL_WRITE: 'The table is classed real-read, so shadow traffic may not write to it.',
   SQL_REAL_LOCK: 'The table is classed real-read, so shadow traffic may not lock its rows against real users.',

@@ -8,5 +8,5 @@ export {
   type RewriterOptions,
   type SqlMode,
 } from './mysql/rewriter.js';
-export { checkSuffix, isShadowName, maxNameLength, quoteName, ShadowNameError, shadowName } from './names.js';
+export { checkSuffix, isShadowName, quoteName, ShadowNameError, shadowName } from './names.js';
 export type { RewriteResult, SqlRewriter, TableRef, Verb } from './rewriter.js';

@@ -1,7 +1,16 @@
 /** Names of shadow tables and schemas. The same input gives the same name in agents, in provisioning and in clean-up. */
 
-/** Longest identifier that MySQL and MariaDB take, in characters. */
-export const maxNameLength = 64;
+/** How long an identifier may be on a server. */
+export interface NameLimit {
+  maxNameLength: number;
+  lengthIn: 'characters' | 'bytes';
+}
+
+/** MySQL and MariaDB refuse longer names; PostgreSQL cuts them off silently. */
+export const nameLimits = {
+  mysql: { maxNameLength: 64, lengthIn: 'characters' },
+  postgres: { maxNameLength: 63, lengthIn: 'bytes' },
+} as const satisfies Record<string, NameLimit>;
 
 /** A name that cannot have a shadow. Cause and remedy stand in the message. */
 export class ShadowNameError extends Error {
@@ -9,20 +18,37 @@ export class ShadowNameError extends Error {
 }
 
 /**
- * The shadow of a table, trigger or view name. Names that would pass 64 characters keep their beginning and get eight hex
+ * The shadow of a table, trigger or view name. Names that would pass the limit keep their beginning and get eight hex
  * digits of a hash, so two long names do not meet: `<beginning>_<hash><suffix>`.
  * Throws ShadowNameError for a name that ends with the suffix already: then a shadow could not be told from a real table.
  */
-export function shadowName(name: string, suffix: string): string {
+export function shadowName(name: string, suffix: string, limit: NameLimit = nameLimits.mysql): string {
   if (name === '') throw new ShadowNameError('an empty name has no shadow');
   if (isShadowName(name, suffix)) {
     throw new ShadowNameError(`"${name}" ends with the shadow suffix "${suffix}" already: choose another suffix`);
   }
-  const characters = [...name];
-  const room = maxNameLength - [...suffix].length;
-  if (characters.length <= room) return name + suffix;
-  const head = characters.slice(0, room - 9).join('');
-  return `${head}_${hash32(name)}${suffix}`;
+  // the suffix is ASCII: as many bytes as characters
+  const room = limit.maxNameLength - suffix.length;
+  const size = limit.lengthIn === 'bytes' ? utf8Length : () => 1;
+  let [length, cut] = [0, 0];
+  for (const character of name) {
+    length += size(character);
+    if (length <= room - 9) cut += character.length;
+  }
+  return length <= room ? name + suffix : `${name.slice(0, cut)}_${hash32(name)}${suffix}`;
+}
+
+/** Bytes of one character in UTF-8. */
+function utf8Length(character: string): number {
+  const code = character.codePointAt(0) ?? 0;
+  return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+}
+
+/** True for a name that `shadowName` may have shortened: it fills the limit and ends with a hash and the suffix. */
+export function isShortened(name: string, suffix: string, limit: NameLimit): boolean {
+  // a character that did not fit leaves up to three bytes unused
+  if (name.length * (limit.lengthIn === 'bytes' ? 4 : 1) < limit.maxNameLength - 3) return false;
+  return isShadowName(name, suffix) && /_[0-9a-f]{8}$/i.test(name.slice(-suffix.length - 9, -suffix.length));
 }
 
 /** True when the name carries the suffix. Case is ignored, since servers on some file systems ignore it too. */

@@ -2,11 +2,11 @@ import type { SqlRefusalCode } from './codes.js';
 
 /** A table that a statement touches. */
 export interface TableRef {
-  /** As written in the statement. */
-  schema?: string;
+  /** The real schema, also where the statement leaves it out. */
+  schema: string;
   /** The real name. */
   table: string;
-  /** Where the access goes: the shadow table (mode schema: `schema.table`), or the real name for real-read. */
+  /** Where the access goes, always `schema.table`: the shadow table, or the real one for real-read. */
   target: string;
 }
 

@@ -174,7 +174,7 @@ export const acknowledgement = z.strictObject({
   configVersion: z.string(),
   /** `http` or `kafka`. */
   via: z.string(),
-  /** Stores touched: `mysql:transfers_shadow`, `kafka:transfer.created.shadow`, `redis:shadow:{run}:`. */
+  /** Stores touched: `mysql:bank.transfers_shadow`, `kafka:transfer.created.shadow`, `redis:shadow:{run}:`. */
   touched: z.array(z.string()),
 });
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isShadowName, maxNameLength, shadowName } from '../names.js';
 import { createRewriter } from './rewriter.js';
 
 const tables = { orders: 'shadow', items: 'shadow', branches: 'real-read' } as const;
@@ -84,19 +83,6 @@ describe('properties', () => {
       fc.property(fc.string({ unit: 'grapheme', maxLength: 60 }), (text) => {
         fc.pre(!/^[\s(]*(?:select|set|show|begin|commit|rollback|values)/i.test(text));
         expect(rewriter.rewrite(text).action).toBe('refuse');
-      }),
-    );
-  });
-
-  it('gives shadow names that fit, differ and are known as such', () => {
-    const identifier = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '_', '1'), minLength: 1, maxLength: 64 });
-    fc.assert(
-      fc.property(identifier, identifier, (one, two) => {
-        const shadow = shadowName(one, '_shadow');
-        expect([...shadow].length).toBeLessThanOrEqual(maxNameLength);
-        expect(isShadowName(shadow, '_shadow')).toBe(true);
-        expect(shadowName(two, '_shadow') === shadow).toBe(one === two);
-        expect(() => shadowName(shadow, '_shadow')).toThrow(/already/);
       }),
     );
   });

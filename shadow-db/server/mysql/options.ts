@@ -43,7 +43,7 @@ export class Names {
     if (options.mode === 'instance') throw new ShadowDbError('MODE_INSTANCE', `database ${options.database}`);
     this.options = options;
     this.mapping = new Mapping(options);
-    this.schema = options.mode === 'schema' ? this.mapping.shadowSchema : options.database;
+    this.schema = this.mapping.shadowSchemaOf(options.database);
   }
 
   /** Name of the shadow of a table, view, trigger or constraint. */
