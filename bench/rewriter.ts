@@ -133,7 +133,9 @@ console.log('| shape | 1 KB | 10 KB | 100 KB | 1 MB | answer |\n|---|--:|--:|--:
 for (const [shape, make] of Object.entries(shapes)) {
   const costs = [1_000, 10_000, 100_000, 1_000_000].map((bytes) => {
     const sql = copyOf(make(bytes));
-    const times = Array.from({ length: bytes > 100_000 ? 7 : 40 }, () => timeUs((text) => uncached.rewrite(text, context), [sql]));
+    const times = Array.from({ length: bytes > 100_000 ? 7 : 40 }, () =>
+      timeUs((text) => uncached.rewrite(text, context), [sql]),
+    );
     return ((median(times) * 1000) / sql.length).toFixed(2);
   });
   const result = uncached.rewrite(make(1_000), context);
