@@ -47,6 +47,14 @@ export abstract class ExpressionParser extends Reader {
           at += 1;
           continue;
         }
+        // `o.id`, where all tables have aliases: nothing to note
+        const after = ids[at + 3];
+        if (next === 46 && ids[at + 2] === T.ident && after !== 46 && after !== 40) {
+          if (!scope.bare && id !== T.end && !this.mayBeShadow(at)) {
+            at += 3;
+            continue;
+          }
+        }
         this.at = at;
         if (id === T.end) return;
         if (next === 46) this.qualified(scope);
@@ -121,7 +129,9 @@ export abstract class ExpressionParser extends Reader {
   /** `{d '2024-04-12'}`, `{t …}`, `{ts …}`; other escapes hold functions or table references. Ends before the "}". */
   private odbcLiteral(): void {
     const isLiteral =
-      this.peek() === 123 && this.peek(2) === T.string && /^(?:d|t|ts)$/i.test(this.textOf(this.at + 1));
+      this.peek() === 123 &&
+      (this.peek(2) === T.string || this.peek(2) === T.param) &&
+      /^(?:d|t|ts)$/i.test(this.textOf(this.at + 1));
     if (!isLiteral || this.peek(3) !== 125) this.fail('SQL_NOT_UNDERSTOOD', 'an unexpected brace');
     this.at += 3;
   }

@@ -89,32 +89,54 @@ export class Lexer {
     this.ends = new Int32Array(room);
   }
 
+  /** Names and punctuation, which most tokens are, are read here; the rest in methods of their own. */
   private tokens(): void {
     const { sql, ids, starts, ends } = this;
     const { length } = sql;
     let at = 0;
+    let count = 0;
     while (at < length) {
       const code = sql.charCodeAt(at);
       const kind = code < 128 ? classes[code]! : C.name;
       if (kind === C.space) {
         at += 1;
-      } else if (kind === C.name) {
-        at = this.name(at);
-      } else if (kind === C.punct) {
-        if (code === 59 && this.separator === -1) this.separator = this.count;
-        const index = this.count++;
-        ids[index] = code;
-        starts[index] = at;
-        at += 1;
-        ends[index] = at;
-      } else if (kind === C.digit) {
-        at = this.endsWithQualifier(at) ? this.name(at) : this.number(at);
-      } else if (kind === C.other) {
-        at = this.other(code, at);
-      } else {
-        throw new Refusal('SQL_CHARACTER', `unexpected character ${JSON.stringify(sql[at])}`, at);
+        continue;
       }
+      if (kind === C.name) {
+        const start = at;
+        let seen = 0;
+        do {
+          const next = sql.charCodeAt(at);
+          if (next < 128 && nameParts[next] === 0) break;
+          seen |= next;
+          at += 1;
+        } while (at < length);
+        if (seen >= 128) this.checkBlanks(start, at);
+        let id: number = T.word;
+        if (count > 0 && ids[count - 1] === 46 && ends[count - 1] === start) id = T.ident;
+        else if (seen < 128 && at - start > 1 && at - start <= longestWord) id = wordAt(sql, start, at);
+        ids[count] = id;
+        starts[count] = start;
+        ends[count] = at;
+        count += 1;
+        continue;
+      }
+      if (kind === C.punct) {
+        if (code === 59 && this.separator === -1) this.separator = count;
+        ids[count] = code;
+        starts[count] = at;
+        at += 1;
+        ends[count] = at;
+        count += 1;
+        continue;
+      }
+      if (kind === C.none) throw new Refusal('SQL_CHARACTER', `unexpected character ${JSON.stringify(sql[at])}`, at);
+      this.count = count;
+      if (kind === C.other) at = this.other(code, at);
+      else at = this.endsWithQualifier(at) ? this.qualifiedName(at) : this.number(at);
+      count = this.count;
     }
+    this.count = count;
   }
 
   private push(id: number, start: number, end: number): number {
@@ -194,27 +216,18 @@ export class Lexer {
     return this.push(46, at, at + 1);
   }
 
-  private name(start: number): number {
+  /** A name after a dot, whatever its first character is. */
+  private qualifiedName(start: number): number {
     const { sql } = this;
-    const { length } = sql;
     let at = start;
-    let ascii = true;
-    while (at < length) {
-      const code = sql.charCodeAt(at);
-      if (code < 128) {
-        if (nameParts[code] === 0) break;
-      } else {
-        ascii = false;
-        this.checkBlank(code, at);
-      }
-      at += 1;
-    }
-    const index = this.count;
-    const qualified = index > 0 && this.ids[index - 1] === 46 && this.ends[index - 1] === start;
-    let id: number = T.word;
-    if (qualified) id = T.ident;
-    else if (ascii && at - start <= longestWord) id = wordAt(sql, start, at);
-    return this.push(id, start, at);
+    while (at < sql.length && isNamePart(sql.charCodeAt(at))) at += 1;
+    this.checkBlanks(start, at);
+    return this.push(T.ident, start, at);
+  }
+
+  private checkBlanks(start: number, end: number): void {
+    const { sql } = this;
+    for (let at = start; at < end; at += 1) if (sql.charCodeAt(at) >= 128) this.checkBlank(sql.charCodeAt(at), at);
   }
 
   private checkBlank(code: number, at: number): void {
@@ -242,9 +255,7 @@ export class Lexer {
       const signed = /^\d+[eE]$/.test(text) && (next === 43 || next === 45) && isDigit(sql.charCodeAt(at + 1) || 0);
       if (!signed) {
         if (/^(?:\d+[eE]\d|0[xb])/.test(text)) this.glued(start, at);
-        for (let part = start; part < at; part += 1) {
-          if (sql.charCodeAt(part) >= 128) this.checkBlank(sql.charCodeAt(part), part);
-        }
+        this.checkBlanks(start, at);
         return this.push(T.word, start, at);
       }
       at += 1;

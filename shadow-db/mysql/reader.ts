@@ -4,6 +4,9 @@ import { Lexer, type LexMode } from './lexer.js';
 import type { DeleteTarget, Qualifier, TableUse } from './statement.js';
 import { firstWord, flagsOf, T } from './words.js';
 
+/** How the driver encodes text, as far as it matters here. */
+export type Encoding = 'utf8' | 'latin1' | 'unknown' | 'other';
+
 /** What the parser must know of the session and the configuration. */
 export interface ParseOptions extends LexMode {
   truncate: boolean;
@@ -16,6 +19,7 @@ export interface ParseOptions extends LexMode {
   ignoreSpace: boolean | undefined;
   oracle: boolean;
   server: 'mysql' | 'mariadb' | undefined;
+  encoding: Encoding;
   /** Further functions, in lower case, that are known to be built in. */
   functions: ReadonlySet<string>;
 }

@@ -4,7 +4,7 @@ import { Mapping, type MappingOptions } from '../mapping.js';
 import type { RewriteResult, SqlRewriter, Verb } from '../rewriter.js';
 import type { LexMode } from './lexer.js';
 import { Parser } from './parser.js';
-import type { ParseOptions } from './reader.js';
+import type { Encoding, ParseOptions } from './reader.js';
 import { Redirector } from './redirect.js';
 import { T } from './words.js';
 
@@ -39,8 +39,8 @@ export interface RewriteContext {
   /** What the session's server is. Left out: only functions that are built in on both are let through. */
   server?: 'mysql' | 'mariadb';
   /**
-   * The connection's character set (`utf8mb4`). In some, a letter is sent as a backslash or a quote: text beyond ASCII is let
-   * through in UTF-8, latin1 and ASCII only. Left out: letters that are known for it are refused.
+   * The connection's character set (`utf8mb4`). In others than UTF-8 some letter is sent as a backslash or a quote, and is
+   * refused. Left out: only letters that are safe in UTF-8 and in latin1 are let through.
    */
   charset?: string;
 }
@@ -89,6 +89,7 @@ class MySqlRewriter implements Rewriter {
       ignoreSpace: undefined,
       oracle: false,
       server: undefined,
+      encoding: 'unknown',
       functions: new Set(options.functions?.map((name) => name.toLowerCase())),
     };
     this.cache = new LruCache(options.cacheSize ?? 1000);
@@ -145,7 +146,7 @@ class MySqlRewriter implements Rewriter {
     noBackslashEscapes: boolean,
   ): RewriteResult {
     const { parser } = this;
-    const { sqlMode = noMode, server } = context;
+    const { sqlMode = noMode, server, charset } = context;
     try {
       const { options } = this;
       options.ansiQuotes = ansiQuotes;
@@ -154,6 +155,7 @@ class MySqlRewriter implements Rewriter {
       options.ignoreSpace = sqlMode.ignoreSpace;
       options.oracle = sqlMode.oracle ?? false;
       options.server = server;
+      options.encoding = encodingOf(charset);
       parser.parse(sql, options);
       const { verb } = parser;
       if (parser.uses.length === 0 && parser.schemas.length === 0 && parser.qualifiers.length === 0) {
@@ -193,40 +195,47 @@ class MySqlRewriter implements Rewriter {
   }
 }
 
+const encodings: readonly Encoding[] = ['unknown', 'utf8', 'latin1', 'other'];
+
 /** All that changes what a text means, but for the schema's name. */
 function keyOf({ sqlMode, server, charset }: RewriteContext): number {
-  const ofCharset = charset === undefined ? 0 : isSafe(charset) ? 1024 : 2048;
+  const ofCharset = 1024 * encodings.indexOf(encodingOf(charset));
   const ofServer = ofCharset + (server === undefined ? 0 : server === 'mysql' ? 1 : 2);
   if (sqlMode === undefined) return ofServer;
   const { ansiQuotes, noBackslashEscapes, ignoreSpace, oracle } = sqlMode;
   return ofServer + 4 * flag(ansiQuotes) + 16 * flag(noBackslashEscapes) + 64 * flag(ignoreSpace) + 256 * flag(oracle);
 }
 
-/** No letter is sent as a backslash or a quote. */
-const utf8 = /^(?:utf-?8|cesu8|latin1|ascii|binary)/i;
-/** The yen sign and the overline: byte 5C (a backslash) and 7E in Japanese character sets. */
-const yen = /[\u00a5\u203e]/;
-const beyondAscii = /[\u0080-\uffff]/;
+/** Characters that some driver or server makes a quote, a backslash or a blank of. */
+const unsafeText: Record<Encoding, RegExp | undefined> = {
+  utf8: undefined,
+  latin1: /[\u0100-\uffff]/,
+  unknown: /[\u0100-\uffff\u00a5]/,
+  other: /[\u0080-\uffff]/,
+};
 
-let lastCharset = 'utf8mb4';
-let lastIsSafe = true;
+let lastCharset: string | undefined;
+let lastEncoding: Encoding = 'unknown';
 
-function isSafe(charset: string): boolean {
-  if (charset !== lastCharset) {
-    lastIsSafe = utf8.test(charset);
-    lastCharset = charset;
-  }
-  return lastIsSafe;
+/** Drivers cut characters to their low byte for latin1; Japanese sets send the yen sign as a backslash; others have yet other traps. */
+function encodingOf(charset: string | undefined): Encoding {
+  if (charset === lastCharset) return lastEncoding;
+  lastCharset = charset;
+  const lower = charset?.toLowerCase();
+  lastEncoding =
+    lower === undefined ? 'unknown' : /^utf-?8/.test(lower) ? 'utf8' : lower === 'latin1' ? lower : 'other';
+  return lastEncoding;
 }
 
 function checkCharset(sql: string, charset: string | undefined): Refusal | undefined {
-  if (charset === undefined) {
-    const at = sql.search(yen);
-    return at === -1 ? undefined : new Refusal('SQL_CHARACTER', 'a letter that some character sets send as "\\"', at);
-  }
-  if (isSafe(charset)) return undefined;
-  const at = sql.search(beyondAscii);
-  return at === -1 ? undefined : new Refusal('SQL_CHARACTER', `text beyond ASCII in ${charset}`, at);
+  const unsafe = unsafeText[encodingOf(charset)];
+  const at = unsafe === undefined ? -1 : sql.search(unsafe);
+  if (at === -1) return undefined;
+  const detail =
+    charset === undefined
+      ? 'a letter that is safe in UTF-8 only, and no charset is given'
+      : `a letter beyond ${charset}`;
+  return new Refusal('SQL_CHARACTER', detail, at);
 }
 
 function flag(value: boolean | undefined): number {

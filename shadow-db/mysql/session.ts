@@ -17,8 +17,11 @@ const refusedSettings = new Set(
   ),
 );
 const refusedSettingWords = new Set('PASSWORD ROLE DEFAULT STATEMENT RESOURCE GLOBAL PERSIST PERSIST_ONLY'.split(' '));
-/** In these character sets no byte of a longer character looks like a quote or a backslash. */
-const safeCharacterSets = new Set('utf8 utf8mb3 utf8mb4 latin1 ascii binary default'.split(' '));
+/**
+ * The driver goes on sending UTF-8, whatever the server is told. Read as one of these it has no byte that looks like a quote, a
+ * backslash or a blank; in latin1 the second byte of "à" is a blank.
+ */
+const safeCharacterSets = new Set('utf8 utf8mb3 utf8mb4 ascii binary'.split(' '));
 
 /** Statements about the session, transactions, locks and what a table looks like. */
 export abstract class SessionParser extends WriteParser {
@@ -252,6 +255,8 @@ export abstract class SessionParser extends WriteParser {
     const text = this.textOf(token)
       .toLowerCase()
       .replace(/^['"`]|['"`]$/g, '');
-    if (!safeCharacterSets.has(text)) this.fail('SQL_SET', 'a character set', token);
+    const { encoding } = this.options;
+    if (encoding === 'latin1' ? text === 'latin1' : encoding !== 'other' && safeCharacterSets.has(text)) return;
+    this.fail('SQL_SET', 'a character set', token);
   }
 }
