@@ -65,6 +65,7 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
       }
     }
     expect(leaks).toEqual([]);
+    expect(await prey.changed()).toBeUndefined();
   });
 
   it('in the middle of every statement text is cut off or NUL is put in: nothing gets through', async () => {
@@ -78,6 +79,7 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
       }
     }
     expect(leaks).toEqual([]);
+    expect(await prey.changed()).toBeUndefined();
   }, 60_000);
 
   it('statements of 1 MB and of any depth end quickly, and reach shadow tables only', async () => {
@@ -161,5 +163,6 @@ describe('stored functions with the names of built-in ones', () => {
       }
     }
     expect(leaks).toEqual([]);
+    expect(await prey.changed()).toBeUndefined();
   });
 });
