@@ -169,7 +169,7 @@ function lock(draft: Draft): readonly Statement[] {
   });
   const tablesWord = choices.pick(['TABLES', 'TABLE']);
   return [
-    [['LOCK', tablesWord, ...between(',', entries)], { commits: true, warnings: false }],
+    [['LOCK', tablesWord, ...between(',', entries)], { commits: true, warnings: false, via: 'query' }],
     ...choices.list(1, 3, () => [choices.chance(50) ? write(draft) : selection(draft)] as Statement),
     [['UNLOCK', tablesWord]],
   ];
@@ -186,7 +186,7 @@ function transaction(draft: Draft): readonly Statement[] {
   ]);
   const end = choices.pick(['COMMIT', 'ROLLBACK', 'COMMIT WORK', 'ROLLBACK AND NO CHAIN', 'COMMIT AND CHAIN']);
   return [
-    [begin.split(' '), { commits: true, warnings: false }],
+    [begin.split(' '), { commits: true, warnings: false, via: 'query' }],
     ...choices.list(1, 3, () => [write(draft)] as Statement),
     [end.split(' ')],
   ];
