@@ -86,9 +86,12 @@ export async function campaign<World, Step>(
         }
         options.onProgress?.(tally);
       }
-    } finally {
-      await hunt.close();
+    } catch (error) {
+      // a server that is gone cannot be cleaned up: what made it go is worth more than that
+      await hunt.close().catch(() => undefined);
+      throw error;
     }
+    await hunt.close();
   }
   return tally;
 }

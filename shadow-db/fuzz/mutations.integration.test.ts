@@ -51,7 +51,7 @@ describe('valid statements with a few hostile changes', () => {
         if (!result.refused && result.errno !== 1064) ran += 1;
       }
       // most changes make an error of syntax; enough must get as far as opening tables
-      expect(ran / rounds).toBeGreaterThan(0.1);
+      expect(ran / rounds).toBeGreaterThan(0.05);
     } finally {
       await place.close();
     }

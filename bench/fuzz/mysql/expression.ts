@@ -253,7 +253,9 @@ export function condition(draft: Draft, scope: Scope, depth: number): Pieces {
 /** An aggregate over the rows of the block; window functions where `over` is drawn. */
 export function aggregate(draft: Draft, scope: Scope, depth: number): { pieces: Pieces; kind: Kind } {
   const { choices } = draft;
-  const inner = (kind: Kind): Pieces => expression(draft, scope, kind, depth - 1);
+  // one over columns of an outer block alone belongs to that block, and has brought servers down
+  const own: Scope = { sources: scope.sources };
+  const inner = (kind: Kind): Pieces => expression(draft, own, kind, depth - 1);
   return choices.weighted<() => { pieces: Pieces; kind: Kind }>([
     [4, () => ({ pieces: sql`COUNT( * )`, kind: 'int' })],
     [2, () => ({ pieces: sql`SUM( ${inner('int')} )`, kind: 'dec' })],
