@@ -337,6 +337,34 @@ describe('sql_mode', () => {
   });
 });
 
+describe('a server that ignores case in names', () => {
+  const folded = createRewriter({ ...options, ignoreCase: true, tables: { ...options.tables, 'Log_*': 'shadow' } });
+  it.each([
+    ['select ORDERS.id from Orders', 'rewrite: select ORDERS.id from `orders_shadow` AS `Orders`'],
+    ['delete from ORDERS where orders.id = 1', 'rewrite: delete from `orders_shadow` where `orders_shadow`.id = 1'],
+    ['delete O from orders o', 'rewrite: delete O from `orders_shadow` o'],
+    ['delete App.Orders from orders', 'rewrite: delete Orders from `orders_shadow` AS `orders`'],
+    [
+      'update orders o, items I set O.a = 1, i.b = 2',
+      'rewrite: update `orders_shadow` o, `items_shadow` I set O.a = 1, i.b = 2',
+    ],
+    ['insert into LOG_1 values (1)', 'rewrite: insert into `log_1_shadow` values (1)'],
+    ['insert into log_1_SHADOW values (1)', 'SQL_SHADOW_NAME'],
+    ['delete from BRANCHES', 'SQL_REAL_WRITE'],
+    ['select 1 from Secrets', 'SQL_REFUSED_TABLE'],
+  ])('%s', (sql, expected) => {
+    const result = folded.rewrite(sql, plain);
+    expect(result.action === 'refuse' ? result.code : `${result.action}: ${result.sql}`).toBe(expected);
+  });
+  it('names one table in one way', () => {
+    for (const name of ['Orders', 'ORDERS', 'APP.orders']) {
+      expect(folded.rewrite(`select 1 from ${name}`, plain)).toMatchObject({
+        reads: [{ schema: 'app', table: 'orders', target: 'app.orders_shadow' }],
+      });
+    }
+  });
+});
+
 describe('functions that could be stored ones', () => {
   const on = (server: 'mysql' | 'mariadb' | undefined, ignoreSpace?: boolean): RewriteContext => ({
     ...(server && { server }),
