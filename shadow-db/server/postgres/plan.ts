@@ -18,6 +18,7 @@ import {
   actualTable,
   foreignKeyText,
   indexText,
+  isLoose,
   links,
   sequenceText,
   structure,
@@ -170,9 +171,10 @@ class Planner {
       if (sql !== undefined && !isOwned) steps.push(this.step('sequence', sequence, sql, 'goes when its column goes'));
     }
     for (const table of wanted.tables) steps.push(...this.indexes(table));
-    for (const table of remade) {
+    for (const table of wanted.tables) {
+      const kept = this.kept(table);
       const sql = ddl.attachPartition(table);
-      if (sql !== undefined)
+      if (sql !== undefined && (kept === undefined || isLoose(table.partitionOf, kept)))
         steps.push(this.step('partition', table, sql, 'joined to the shadow of its partitioned table'));
     }
     for (const table of wanted.tables) steps.push(...this.foreignKeys(table));
