@@ -39,14 +39,13 @@ beforeAll(async () => {
   // made before any wrap: the tests' own view of the tables
   admin = await mysqlPromise.createConnection({ ...server, multipleStatements: true });
   const orders = 'id INT PRIMARY KEY AUTO_INCREMENT, who VARCHAR(40) UNIQUE, amount INT NOT NULL DEFAULT 0';
-  // as provisioning makes them
-  const hidden = 'shadowline_run VARCHAR(64) CHARACTER SET ascii INVISIBLE DEFAULT NULL';
-  const trigger = 'BEFORE INSERT ON orders FOR EACH ROW SET NEW.shadowline_run = @shadowline_run';
+  // as provisioning makes it
+  const byDefault = 'DEFAULT (IF(CONNECTION_ID() IS NULL, NULL, @shadowline_run))';
+  const hidden = `shadowline_run VARCHAR(64) CHARACTER SET ascii INVISIBLE ${byDefault}`;
   await ask(`
     CREATE DATABASE ${database}; CREATE DATABASE ${database}_shadow;
     CREATE TABLE ${database}.orders (${orders}); CREATE TABLE ${database}.orders_shadow (${orders}, ${hidden});
     CREATE TABLE ${database}_shadow.orders (${orders}, ${hidden});
-    CREATE TRIGGER ${database}.run ${trigger.replace('orders', 'orders_shadow')}; CREATE TRIGGER ${database}_shadow.run ${trigger};
     CREATE TABLE ${database}.branches (id INT PRIMARY KEY, name VARCHAR(20)); INSERT INTO ${database}.branches VALUES (1, 'north');
     CREATE TABLE ${database}.unclassed (id INT);
     CREATE TABLE ${database}.forgotten (id INT PRIMARY KEY);
@@ -267,8 +266,13 @@ describe('pool', () => {
     const one = mysql.createPool({ ...server, database });
     await inShadow(() => one.promise().query('SELECT 1'));
     await one.promise().end();
-    const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
-    expect(Number(rows[0].n)).toBe(0);
+    // the server takes the session from its list a moment after it has closed it
+    let left = 1;
+    for (const untilMs = Date.now() + 5_000; left > 0 && Date.now() < untilMs; ) {
+      const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
+      left = Number(rows[0].n);
+    }
+    expect(left).toBe(0);
   });
 
   it('passes the service’s session set-up on to twin connections', async () => {

@@ -19,7 +19,7 @@ const FOUND_ROWS = 2;
 const DEADLOCK = 1213;
 /** As the flag has it (docs/formats/flag.md): nothing that would end a string, in any sql_mode. */
 const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/;
-/** Variable of the session, which a trigger of each shadow table puts into its hidden column of this name: how rows know their run. */
+/** Variable of the session, with which shadow tables fill their hidden column of this name: how rows know their run. */
 const RUN_NAME = 'shadowline_run';
 const NAMES_RUN = new RegExp(RUN_NAME, 'i');
 

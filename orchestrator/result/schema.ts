@@ -179,8 +179,8 @@ export const storeCoverage = z.strictObject({
     z.strictObject({
       table: z.string(),
       tableClass,
-      /** The key that tells rows added since the run began; `whole`: all rows; `ids`: nothing there could hold the canary. */
-      by: z.enum(['auto-increment', 'timestamp', 'whole', 'ids']),
+      /** The key that tells rows added since the run began; `whole`: all rows; `ids`: nothing there could hold the canary; `none`: nor an id. */
+      by: z.enum(['auto-increment', 'timestamp', 'whole', 'ids', 'none']),
       rows: z.number().int(),
     }),
   ),

@@ -6,7 +6,7 @@ import type { Expansion } from './expand.js';
 import type { ScenarioInput } from './grammar.js';
 import { isLoopback, storeUrl } from './hosts.js';
 import type { Problem } from './problem.js';
-import type { MysqlScenario, PostgresScenario, Scenario, ShadowScenario, TableClass } from './scenario.js';
+import type { AuditScope, MysqlScenario, PostgresScenario, Scenario, ShadowScenario, TableClass } from './scenario.js';
 import { checkPrivateKey, checkPublicKey, SecretError } from './secrets.js';
 
 interface Surroundings {
@@ -236,6 +236,8 @@ function buildMysql(
     schema: input.schema ?? `${database}${input.suffix}`,
     tables: Object.fromEntries(tables),
     seed: input.seed as MysqlScenario['seed'],
+    withoutRun: input.withoutRun,
+    audit: auditScope(input.audit),
     ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
   };
 }
@@ -265,6 +267,18 @@ function buildPostgres(
     schema: input.schema ?? `${input.realSchema}${input.suffix}`,
     tables: Object.fromEntries(tables),
     ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
+    audit: auditScope(input.audit),
+  };
+}
+
+function auditScope({ budget, ...rest }: ScenarioInput['shadow']['mysql'][string]['audit']): AuditScope {
+  return { ...defined(rest), ...(budget !== undefined && { budgetMs: budget }) };
+}
+
+/** Without keys that are there and undefined. */
+function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
   };
 }
 

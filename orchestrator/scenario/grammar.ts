@@ -1,3 +1,4 @@
+import { maskKinds } from '@shadowline/shadow-db/server';
 import { z } from 'zod';
 import type { Stage, Think, TransformSpec } from '../engines/engine.js';
 import { parseGuardrail } from './guardrail-line.js';
@@ -124,6 +125,7 @@ const account = (passwordEnv: string) =>
 
 /** `orders`, `crm.people`, `order_*`, `order_00..order_63`. */
 const TABLE = /^(?:[\p{L}\p{N}_$-]{1,64}\.)?(?:[\p{L}\p{N}_$*-]{1,64}|[\p{L}\p{N}_$-]*\d\.\.[\p{L}\p{N}_$-]*\d)$/u;
+const column = matching(/^[\p{L}\p{N}_$-]{1,64}$/u, 'a column', 'owner_id');
 const table = matching(
   TABLE,
   'a table, a pattern or a range of tables',
@@ -141,6 +143,45 @@ const autoIncrementGap = z
   })
   .optional();
 
+const offset = z.union([z.int(), z.literal('reserved')], {
+  error: (issue) => wrongKind('a distance of ids', issue.input, '9000000, or reserved'),
+});
+const maskKind = oneOf(maskKinds);
+const seed = strict({
+  where: plainText('an SQL condition', "status = 'open'").optional(),
+  sample: z
+    .union([z.int(), z.string().regex(/^\d+(\.\d+)?\s*%$/)], {
+      error: (issue) => wrongKind('a share or a number of rows', issue.input, '5%, or 10000'),
+    })
+    .optional(),
+  children: flag().optional(),
+  idOffset: z
+    .union([offset, named(offset, column)], {
+      error: (issue) => wrongKind('a distance of ids', issue.input, '9000000, reserved, or { id: reserved }'),
+    })
+    .optional(),
+  set: named(
+    z.union([z.string(), z.number(), z.null()], {
+      error: (issue) => wrongKind('a text, a number or null', issue.input, '"Jane Doe"'),
+    }),
+    column,
+  ).optional(),
+  mask: named(
+    z.union([maskKind, strict({ kind: maskKind, domain: name.optional() })], {
+      error: (issue) => wrongKind('a mask', issue.input, 'email, or { kind: token, domain: customer }'),
+    }),
+    column,
+  ).optional(),
+});
+
+const audit = strict({
+  fullScan: flag().optional(),
+  wholeTableRows: whole(0, Number.MAX_SAFE_INTEGER, 'rows').optional(),
+  maxRows: whole(1, Number.MAX_SAFE_INTEGER, 'rows').optional(),
+  rowsPerSec: whole(1, Number.MAX_SAFE_INTEGER, 'rows per second').optional(),
+  budget: duration(1_000, 86_400_000, '60s').optional(),
+});
+
 const mysqlStore = strict({
   url: plainText('the address of the database', 'env:MYSQL_URL'),
   mode: oneOf(['table', 'schema'], ['instance']).default('table'),
@@ -151,23 +192,10 @@ const mysqlStore = strict({
   tables: tableClasses,
   autoIncrementGap,
   truncate: flag().default(false),
-  seed: named(
-    strict({
-      where: plainText('an SQL condition', "status = 'open'").optional(),
-      idOffset: named(
-        z.int({ error: (issue) => wrongKind('a whole number', issue.input, '9000000') }),
-        name,
-      ).optional(),
-      set: named(
-        z.union([z.string(), z.number(), z.null()], {
-          error: (issue) => wrongKind('a text, a number or null', issue.input, '"Jane Doe"'),
-        }),
-        name,
-      ).optional(),
-    }),
-    name,
-  ).default({}),
-  identityColumns: named(list(name, '[owner_id]'), name).default({}),
+  seed: named(seed, table).default({}),
+  withoutRun: list(table, '[wide_table]').default([]),
+  audit: audit.prefault({}),
+  identityColumns: named(list(name, '[owner_id]'), table).default({}),
 });
 
 /** Shadow tables on PostgreSQL: the same words as above; `realSchema` is the one that plain names are in. */
@@ -181,6 +209,7 @@ const postgresStore = strict({
   account: account('SHADOWLINE_POSTGRES_PASSWORD'),
   tables: tableClasses,
   autoIncrementGap,
+  audit: audit.prefault({}),
 });
 
 const topic = matching(/^[A-Za-z0-9._-]{1,249}$/, 'a topic', 'transfer.created');

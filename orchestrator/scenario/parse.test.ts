@@ -103,8 +103,10 @@ describe('a scenario that is valid', () => {
       tables: { shadow: [order_00..order_63, "log_*", crm.people], realRead: ["*"] }
       autoIncrementGap: { crm.people: 5000 }
       truncate: true
+      seed: { crm.people: { sample: 5%, children: true, idOffset: reserved, mask: { mail: email, tax: { kind: digits, domain: tax } } } }
+      audit: { fullScan: true }
   postgres:
-    pg: { url: "postgres://root@127.0.0.1/bank", account: rw, realSchema: app, tables: { shadow: [orders] } }
+    pg: { url: "postgres://root@127.0.0.1/bank", account: rw, realSchema: app, tables: { shadow: [orders] }, audit: { budget: 5s } }
 `;
     const { scenario, problems: found } = validateScenario(text, FILE, env);
     expect(found).toEqual([]);
@@ -113,6 +115,15 @@ describe('a scenario that is valid', () => {
       tables: { 'order_00..order_63': 'shadow', 'log_*': 'shadow', 'crm.people': 'shadow', '*': 'real-read' },
       autoIncrementGap: { 'crm.people': 5000 },
       truncate: true,
+      seed: {
+        'crm.people': {
+          sample: '5%',
+          children: true,
+          idOffset: 'reserved',
+          mask: { mail: 'email', tax: { kind: 'digits', domain: 'tax' } },
+        },
+      },
+      audit: { fullScan: true },
     });
     expect(scenario?.shadow.postgres.pg).toEqual({
       url: 'postgres://root@127.0.0.1/bank',
@@ -123,6 +134,7 @@ describe('a scenario that is valid', () => {
       schemas: {},
       account: { user: 'rw', passwordEnv: 'SHADOWLINE_POSTGRES_PASSWORD' },
       tables: { orders: 'shadow' },
+      audit: { budgetMs: 5_000 },
     });
   });
 

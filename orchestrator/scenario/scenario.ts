@@ -1,3 +1,4 @@
+import type { Seed } from '@shadowline/shadow-db/server';
 import type { Stage, Think, TransformSpec } from '../engines/engine.js';
 
 /**
@@ -105,14 +106,22 @@ export interface MysqlScenario {
   /** Lets shadow traffic TRUNCATE shadow tables. */
   truncate: boolean;
   /** Rows copied from real tables into their shadow tables before the run; integer columns may be shifted, others set. */
-  seed: Record<
-    string,
-    { where?: string; idOffset?: Record<string, number>; set?: Record<string, string | number | null> }
-  >;
+  seed: Record<string, Seed>;
+  /** Tables whose rows have no room for the hidden column that holds the run. */
+  withoutRun: string[];
   /** Columns that hold remapped identities: the leak check looks for the shadow range in them. */
   identityColumns: Record<string, string[]>;
   /** How much the leak check may read; default: no table as a whole but small ones. */
-  audit?: { fullScan?: boolean; wholeTableRows?: number; maxRows?: number; rowsPerSec?: number; budgetMs?: number };
+  audit: AuditScope;
+}
+
+/** Limits of the leak check, in rows and milliseconds. */
+export interface AuditScope {
+  fullScan?: boolean;
+  wholeTableRows?: number;
+  maxRows?: number;
+  rowsPerSec?: number;
+  budgetMs?: number;
 }
 
 export interface PostgresScenario {
@@ -128,6 +137,7 @@ export interface PostgresScenario {
   account: { user: string; passwordEnv: string };
   tables: Record<string, TableClass>;
   autoIncrementGap?: number | Record<string, number>;
+  audit: AuditScope;
 }
 
 /** `p99(response, route="POST /transfers") < 400ms`, `errors < 0.1%`. */

@@ -21,6 +21,7 @@ import {
 import { type Connection, createConnection, createPool, type Pool, type PoolConnection } from 'mysql2/promise';
 import type { MysqlScenario } from '../scenario/scenario.js';
 import { Presence } from './presence.js';
+import { mysqlOptions } from './shadow-options.js';
 
 export interface ShadowTable {
   /** `bank.transfers`. */
@@ -80,21 +81,14 @@ export function openMysql(
   const database = decodeURIComponent(url.pathname.slice(1));
   const pool = poolOf(url);
   const db = dbOf(pool);
-  const options: ShadowDbOptions = {
-    database,
-    mode: scenario.mode,
-    suffix: scenario.suffix,
-    schema: scenario.schema,
-    tables: scenario.tables,
-    seed: scenario.seed,
-  };
+  const options: ShadowDbOptions = mysqlOptions(scenario);
   const idColumns =
     identities === undefined
       ? []
       : Object.entries(scenario.identityColumns).flatMap(([table, columns]) =>
           columns.map((column) => ({ table, column, ...identities })),
         );
-  const limits: AuditLimits = scenario.audit ?? {};
+  const limits: AuditLimits = scenario.audit;
   let shadowModel: SchemaModel | undefined;
   let mark: AuditMark | undefined;
   let lookForNew: (() => Promise<Suspect[]>) | undefined;

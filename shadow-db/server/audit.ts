@@ -84,7 +84,7 @@ export interface AuditLimits {
 }
 
 export interface AuditSearch extends AuditLimits {
-  /** Text that stands in every payload of this run and nowhere else: letters and digits. */
+  /** Text that stands in every payload of this run and nowhere else: letters and digits. Empty: ids alone are looked for. */
   canary: string;
   /** Counts the rows of this run; without, what came since the mark. */
   run?: string;
@@ -104,8 +104,8 @@ export type NotSearchedReason =
 export interface SearchedTable {
   table: string;
   tableClass: TableClass | 'unclassed';
-  /** ids: it has no column that could hold the canary, so that its id columns were all there was to look at. whole: every row. */
-  by: KeyMark['by'] | 'whole' | 'ids';
+  /** whole: every row. ids: no column could hold the canary, so that its id columns were all there was to look at. none: it has not even those. */
+  by: KeyMark['by'] | 'whole' | 'ids' | 'none';
   /** Rows read. */
   rows: number;
 }
@@ -212,7 +212,7 @@ export function gapOf({ table, detail }: UnsearchedTable): string {
 /** What was searched, in one or two sentences that promise no more than that. */
 export function coverageSentence(coverages: readonly Coverage[]): string {
   const rows = coverages.reduce((sum, one) => sum + one.rows, 0);
-  const tables = coverages.flatMap((one) => one.searched);
+  const tables = coverages.flatMap((one) => one.searched).filter(({ by }) => by !== 'none');
   const missed = [...new Set(coverages.flatMap((one) => one.notSearched.map(({ table }) => table)))];
   const whole = tables.filter(({ by }) => by === 'whole').length;
   const some = missed.slice(0, 5).join(', ') + (missed.length > 5 ? ', …' : '');

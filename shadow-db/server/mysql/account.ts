@@ -2,6 +2,7 @@ import { type Db, quoteText, ShadowDbError } from '../db.js';
 import type { Desired } from './desired.js';
 import type { Account, Names } from './options.js';
 import type { Step } from './plan.js';
+import { isMarked } from './range.js';
 import { coversSchema, parseGrants } from './rights.js';
 import type { Sides } from './sides.js';
 
@@ -83,7 +84,7 @@ export function wantedRights({ names, real }: Sides, { tables, views, sequences 
   // what a default that draws from a sequence needs
   for (const { name, schema } of sequences) rights.set(names.named(name, schema), ['SELECT', 'INSERT']);
   for (const [database, model] of real) {
-    const existing = [...model.tables, ...model.views].map(({ name }) => name);
+    const existing = [...model.tables.filter((table) => !isMarked(table)), ...model.views].map(({ name }) => name);
     for (const table of names.ofClass('real-read', existing, database))
       rights.set(names.real(table, database), ['SELECT']);
   }
@@ -115,9 +116,8 @@ export function accountSteps(sides: Sides, wanted: Desired, grants: GrantState |
   }
   const rights = wantedRights(sides, wanted);
   const has = new Map<string, string>();
-  for (const grant of grants ?? []) {
-    const match = /^GRANT ([A-Z, ]+) ON (?:TABLE )?(`.+`\.`.+`) TO /.exec(grant);
-    if (match?.[1] && match[2]) has.set(match[2], match[1]);
+  for (const { schema, table, rights: list } of parseGrants(grants ?? [])) {
+    if (table !== '*') has.set(names.named(table, schema), list.join(', '));
   }
   for (const [table, list] of has) {
     if (rights.get(table)?.join(', ') === list) continue;

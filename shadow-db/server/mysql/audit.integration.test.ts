@@ -227,10 +227,26 @@ describe('audit of a database', () => {
       `INSERT INTO orders (memo) SELECT IF(seq MOD 10 = 0, '${CANARY}', 'real') FROM seq_1_to_5000`,
       'DELETE FROM orders WHERE id > 2500',
       ['canary orders 500'],
-      { chunkRows: 7 },
+      { chunkRows: 61 },
     );
     // in order of a key of three columns
-    expect((await finish({ chunkRows: 3 })).coverage.rows).toBe(5001 - 1 + 0);
+    expect((await finish({ chunkRows: 37 })).coverage.rows).toBe(5001 - 1 + 0);
+  });
+
+  it('reads ids beyond 2^53 exactly, and says so of a key that is in no order', async () => {
+    await ask(`CREATE TABLE wide (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, note VARCHAR(40)) AUTO_INCREMENT = 18446744073709540000;
+      CREATE TABLE crossed (a INT, b INT, note VARCHAR(40), PRIMARY KEY (a ASC, b DESC));
+      INSERT INTO wide (note) VALUES ('real'); INSERT INTO crossed VALUES (1, 1, 'real')`);
+    mark = await beginAudit(db, options, { idColumns });
+    expect(mark.tables.find(({ table }) => table.endsWith('.wide'))?.key?.after).toBe('18446744073709540000');
+    await ask(`INSERT INTO wide (note) SELECT IF(seq MOD 3 = 0, '${CANARY}', 'real') FROM seq_1_to_300`);
+    const report = await finish({ chunkRows: 7 });
+    expect(found(report)).toEqual(['canary wide 100']);
+    expect(report.coverage.searched.find(({ table }) => table.endsWith('.wide'))).toMatchObject({ rows: 300 });
+    expect(report.coverage.notSearched.find(({ table }) => table.endsWith('.crossed'))).toMatchObject({
+      reason: 'no-index',
+    });
+    await ask('DROP TABLE wide, crossed');
   });
 
   it('does not find what was there before, nor what real users add', async () => {

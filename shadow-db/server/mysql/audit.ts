@@ -232,8 +232,9 @@ function idRange(table: TableModel, { column, from, to }: IdColumn): Question {
   };
 }
 
-/** @throws RangeError for a canary that is not made of letters and digits */
+/** Nothing to ask without a canary. @throws RangeError for one that is not made of letters and digits */
 function canaryIn(table: TableModel, canary: string): Question[] {
+  if (canary === '') return [];
   if (!/^[A-Za-z0-9]{4,100}$/.test(canary))
     throw new RangeError(`canary ${JSON.stringify(canary)}: letters and digits only`);
   const columns = table.columns.filter(({ type }) => textTypes.test(type)).map(({ name }) => name);
@@ -299,7 +300,8 @@ async function searchRows(
       missed('budget', `the time was over after ${walked.rows} rows (${budgetMs} ms for the database)`);
     return walked;
   };
-  if (questions.length === 0) return { rows: 0, suspects: [], reached: null, by: 'ids' };
+  if (questions.length === 0)
+    return { rows: 0, suspects: [], reached: null, by: asksById(table, known).length > 0 ? 'ids' : 'none' };
   if (growing !== undefined) {
     const inclusive = growing.by === 'timestamp';
     const added = ended(await search.walk(table, growing.key, positionAfter(known), questions, { inclusive }));

@@ -264,7 +264,7 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
           expect(after).toEqual({});
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 

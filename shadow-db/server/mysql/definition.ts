@@ -27,8 +27,19 @@ export interface DefinitionItem {
 
 /** Rows of shadow tables know their run by this column. */
 export const runColumn = 'shadowline_run';
-/** Ascii, so that it takes no more than 65 bytes of the row. */
-export const runColumnText = `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ascii_general_ci INVISIBLE DEFAULT NULL`;
+/**
+ * DEFAULT (@variable) alone would keep the variable of whichever session opened the table first; a function of the session makes the server evaluate the
+ * expression anew in each. A trigger would not do: with any BEFORE INSERT trigger the first row of INSERT … SELECT loses its NOT NULL values.
+ * Ascii, so that it takes no more than 65 bytes of the row.
+ */
+export const runDefault = `if(connection_id() is null,NULL,@${quoteName(runColumn)})`;
+const runColumnText = `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ascii_general_ci INVISIBLE DEFAULT (${runDefault})`;
+
+/** True for `runDefault` as a server tells it: they differ in quotes and spaces. */
+export function isRunDefault(text: string | null): boolean {
+  const plain = (one: string): string => one.replaceAll(/[`\s()]/g, '').toLowerCase();
+  return plain(text ?? '') === plain(runDefault);
+}
 
 const lexMode = { ansiQuotes: false, noBackslashEscapes: false, openExecutableComments: true };
 

@@ -4,6 +4,7 @@ import { ShadowDbError } from '../db.js';
 import { type Definition, runColumn, withSequences } from './definition.js';
 import type { ForeignKeyModel, SchemaModel, TableModel, TriggerModel, ViewModel } from './model.js';
 import type { Names } from './options.js';
+import { isMarked } from './range.js';
 import { type SequenceState, type Sides, shadowed } from './sides.js';
 import { redirectBody } from './trigger-body.js';
 
@@ -33,9 +34,8 @@ export interface DesiredTable extends Twin {
   definition: Definition;
   hasRunColumn: boolean;
   foreignKeys: ForeignKeyModel[];
-  /** In the order in which they run; the one that fills the run column is not among them. */
+  /** In the order in which they run. */
   triggers: TriggerModel[];
-  runTrigger: TriggerModel | undefined;
 }
 
 export interface DesiredView extends Twin {
@@ -95,7 +95,8 @@ function checkKeys({ names, real }: Sides, warnings: string[]): void {
     if (tableClass === 'refuse') continue;
     const claim: Claim = parseClaim(key, tableClass, options.database, (name) => mapping.fold(name));
     const [database, model] = [...real].find(([name]) => mapping.fold(name) === claim.schema) ?? [];
-    const existing = model ? [...model.tables, ...model.views, ...model.sequences] : [];
+    const tables = model?.tables.filter((table) => !isMarked(table)) ?? [];
+    const existing = [...tables, ...(model?.views ?? []), ...(model?.sequences ?? [])];
     const found = existing.some(({ name }) => matches(claim, mapping.fold(name)));
     if (found || database === undefined) continue;
     if (claim.kind === 'exact') throw new ShadowDbError('TABLE_MISSING', `${database}.${claim.table} does not exist`);
@@ -127,7 +128,6 @@ function desiredTable(sides: Sides, database: string, table: TableModel, warning
     hasRunColumn,
     foreignKeys: foreignKeys(table, own, names, warnings),
     triggers: triggers(table, own, names, warnings),
-    runTrigger: hasRunColumn ? runTrigger(names, own) : undefined,
   };
 }
 
@@ -215,18 +215,6 @@ function triggers(table: TableModel, own: Twin, names: Names, warnings: string[]
   return kept;
 }
 
-/** The server's DEFAULT (@variable) keeps the variable of whichever session opened the table first, so a trigger fills the column. */
-function runTrigger(names: Names, own: Twin): TriggerModel {
-  return {
-    name: names.own(runColumn, own.name),
-    table: own.name,
-    timing: 'BEFORE',
-    event: 'INSERT',
-    body: `SET NEW.${runColumn} = @${runColumn}`,
-    sqlMode: '',
-  };
-}
-
 function views(
   model: SchemaModel,
   database: string,
@@ -307,9 +295,7 @@ function checkTaken({ names, real }: Sides, { tables }: Desired): void {
     unique(
       'trigger',
       foreign.flatMap(({ triggers: all }) => all.map(({ name }) => name)),
-      own.flatMap((table) =>
-        [...table.triggers, ...(table.runTrigger ? [table.runTrigger] : [])].map(({ name }) => name),
-      ),
+      own.flatMap((table) => table.triggers.map(({ name }) => name)),
     );
     unique(
       'foreign key',

@@ -1,7 +1,7 @@
 import { lex } from '../../mysql/lexer.js';
 import { quoteName } from '../../names.js';
 import type { Db } from '../db.js';
-import { comparable, runColumn } from './definition.js';
+import { comparable, isRunDefault, runColumn, runDefault } from './definition.js';
 import { type Desired, type DesiredTable, type DesiredView, desired } from './desired.js';
 import type { ForeignKeyModel, IndexModel, SchemaModel, TableModel, TriggerModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
@@ -39,7 +39,7 @@ export type Difference =
   | Change<'engine'>
   /** Anything else in the table's definition: comments, row format, options. */
   | Change<'definition'>
-  /** The hidden column that holds the run, or the trigger that fills it. */
+  /** The hidden column that holds the run. */
   | Change<'run-column'>
   /** Real ids have reached the shadow range, or shadow ids would begin outside of it. */
   | Change<'range'>
@@ -63,7 +63,7 @@ const remedies: Record<What, string> = {
   partition: anew,
   engine: anew,
   definition: anew,
-  'run-column': 'provision mends it',
+  'run-column': anew,
   range: 'look for leaked rows first; provision then reserves a new range',
   'foreign-key': 'provision makes it anew',
   trigger: 'provision makes it anew',
@@ -146,7 +146,7 @@ function normal(definition: string): string {
   return words.join(' ');
 }
 
-/** What the table is made with: a difference means that it must be made anew (but for the run column's trigger and the range). */
+/** What the table is made with: a difference means that it must be made anew (but for the range). */
 export function structure(table: DesiredTable, shadow: TableModel, sides: Sides): Difference[] {
   const { real, label } = table;
   const found: Difference[] = [];
@@ -202,15 +202,14 @@ function compareColumns(
   for (const { name } of others) if (!known.has(name)) compare('column', name, null, name);
 }
 
-/** Whether the hidden column and its trigger are there, and only where they should be. */
-function compareRun({ hasRunColumn, label, runTrigger }: DesiredTable, shadow: TableModel): Difference[] {
+/** Whether the hidden column is there as it should be, and only where it should be. */
+function compareRun({ hasRunColumn, label }: DesiredTable, shadow: TableModel): Difference[] {
   const column = shadow.columns.find(({ name }) => name === runColumn);
-  const [one, two] = [hasRunColumn ? 'varchar(64)' : undefined, column?.type];
-  if (one !== two) return [difference('run-column', label, runColumn, one, two)];
-  if (runTrigger === undefined) return [];
-  const actual = shadow.triggers.find(({ name }) => name === runTrigger.name);
-  const [left, right] = [triggerText(runTrigger), actual && triggerText(actual)];
-  return left === right ? [] : [difference('run-column', label, runTrigger.name, left, right)];
+  const wanted = hasRunColumn ? `varchar(64) default ${runDefault}` : undefined;
+  const actual = column && `${column.type} default ${column.default ?? 'NULL'}`;
+  const isRight = column?.type === 'varchar(64)' && isRunDefault(column.default);
+  const isSame = hasRunColumn ? isRight : column === undefined;
+  return isSame ? [] : [difference('run-column', label, runColumn, wanted, actual)];
 }
 
 function compareRange({ label, real }: DesiredTable, shadow: TableModel): Difference[] {
@@ -225,19 +224,17 @@ function compareRange({ label, real }: DesiredTable, shadow: TableModel): Differ
   return [difference('range', label, ids.column, `next shadow id from ${first}`, `next shadow id ${other.next}`)];
 }
 
-/** True when only what can be mended in place differs: the trigger of the run column, and where ids go on. */
-export function isMendable({ what, name, real }: Difference): boolean {
-  if (what === 'run-column') return name !== runColumn;
+/** True for what can be mended in place: where ids go on. */
+export function isMendable({ what, real }: Difference): boolean {
   return what === 'range' && (real ?? '').startsWith('next');
 }
 
 /** What is added after the tables exist: can be mended without making the table anew. */
 export function links(table: DesiredTable, shadow: TableModel): Difference[] {
-  const triggers = shadow.triggers.filter(({ name }) => name !== table.runTrigger?.name);
   return [
     ...compareNamed('foreign-key', table.label, table.foreignKeys, shadow.foreignKeys, foreignKeyText),
-    ...compareNamed('trigger', table.label, table.triggers, triggers, triggerText),
-    ...triggerOrder(table, triggers),
+    ...compareNamed('trigger', table.label, table.triggers, shadow.triggers, triggerText),
+    ...triggerOrder(table, shadow.triggers),
   ];
 }
 

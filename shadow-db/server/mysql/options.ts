@@ -54,12 +54,6 @@ export class Names {
     return shadowName(isShadowName(name, suffix) ? `${name}_` : name, suffix);
   }
 
-  /** Name of something of our own that belongs to a table. */
-  own(purpose: string, table: string): string {
-    const { suffix } = this.mapping;
-    return shadowName(`${purpose}_${isShadowName(table, suffix) ? `${table}_` : table}`, suffix);
-  }
-
   shadowSchema(database: string): string {
     return this.mapping.shadowSchemaOf(database);
   }

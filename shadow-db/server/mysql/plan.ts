@@ -169,9 +169,7 @@ class Planner {
       if (actual === undefined) continue;
       const target = names.named(table.name, table.schema);
       const disturbed = this.remade.has(table);
-      const wrong = new Set(
-        [...links(table, actual), ...structure(table, actual, this.sides).filter(isMendable)].map(({ name }) => name),
-      );
+      const wrong = new Set(links(table, actual).map(({ name }) => name));
       const isInTheWay = (name: string): boolean => disturbed || wrong.has(name);
       const foreignKeys = actual.foreignKeys.filter(
         ({ name, parent, parentSchema }) => !isInTheWay(name) && !remadePlaces.has(`${parentSchema}.${parent}`),
@@ -251,10 +249,6 @@ class Planner {
     const kept = this.kept.get(table);
     const isKept = ({ name }: TriggerModel): boolean => kept?.triggers.some((one) => one.name === name) ?? false;
     const steps: Step[] = [];
-    const { runTrigger } = table;
-    if (runTrigger && !isKept(runTrigger)) {
-      steps.push(this.trigger(table, runTrigger, '', 'notes the run in each row'));
-    }
     for (const [index, trigger] of table.triggers.entries()) {
       if (isKept(trigger)) continue;
       const isSibling = (other: TriggerModel): boolean =>

@@ -14,10 +14,14 @@ export interface Grant {
   line: string;
 }
 
+const name = '(\\*|`(?:[^`]|``)*`|"(?:[^"]|"")*")';
+/** Quoted as the session's sql_mode says. */
+const grantLine = new RegExp(`^GRANT (.+?) ON (?:TABLE )?${name}\\.${name} TO `);
+
 /** Lines that are no grant on tables (roles, proxies, routines) fall out. */
 export function parseGrants(lines: readonly string[]): Grant[] {
   return lines.flatMap((line): Grant[] => {
-    const match = /^GRANT (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)*`)\.(\*|`(?:[^`]|``)*`) TO /.exec(line);
+    const match = grantLine.exec(line);
     if (!match) return [];
     const [, rights = '', schema = '', table = ''] = match;
     const plain = rights.replaceAll(/\s*\([^)]*\)/g, '');
@@ -34,8 +38,9 @@ export function parseGrants(lines: readonly string[]): Grant[] {
   });
 }
 
-function unquoted(name: string): string {
-  return name.startsWith('`') ? name.slice(1, -1).replaceAll('``', '`') : name;
+function unquoted(text: string): string {
+  const [quote = ''] = text;
+  return quote === '*' ? text : text.slice(1, -1).replaceAll(quote + quote, quote);
 }
 
 /** True when a grant on a schema or on everything gives the right; column grants do not count. */

@@ -2,7 +2,7 @@ import { quoteName } from '../../names.js';
 import type { ShadowRows } from '../audit.js';
 import type { Db } from '../db.js';
 import { isSeedHelper } from '../seed/sources.js';
-import { runColumn } from './definition.js';
+import { isRunDefault, runColumn } from './definition.js';
 import { inspect } from './inspect.js';
 import { beyond, orderOf, positionList, positionOf, rowKey } from './key.js';
 import type { SchemaModel, TableModel } from './model.js';
@@ -97,8 +97,7 @@ export function knowsRun({ columns, triggers }: TableModel): boolean {
     timing === 'BEFORE' &&
     event === 'INSERT' &&
     new RegExp(`NEW\\.\`?${runColumn}\`?\\s*=\\s*@${runColumn}`, 'i').test(body);
-  const isFilled = /connection_id\(\).*@`?shadowline_run/i.test(column?.default ?? '');
-  return column !== undefined && (isFilled || triggers.some(fills));
+  return column !== undefined && (isRunDefault(column.default) || triggers.some(fills));
 }
 
 /** Rows of the shadow tables, by run. Reads the shadow tables whole, piece by piece. */

@@ -155,6 +155,10 @@ export class Search {
   /** Lowest or highest position; null when the table is empty. */
   async #edge({ from }: Searched, key: Key, direction: 'ASC' | 'DESC'): Promise<Position | null> {
     const sql = `SELECT ${positionList(key)} FROM ${from} FORCE INDEX (${quoteName(key.index)}) ORDER BY ${orderOf(key, direction)} LIMIT 1`;
+    // a key with a descending column is not in this order
+    for (const { Extra } of await this.#db.query(`EXPLAIN ${sql}`)) {
+      if (/filesort/i.test(String(Extra))) throw new WholeTableRead(`the server would sort all of ${from}`);
+    }
     const [row] = await this.#db.query(sql);
     return row === undefined ? null : positionOf(key, row);
   }

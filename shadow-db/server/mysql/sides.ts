@@ -68,16 +68,12 @@ export async function readSides(db: Db, options: ShadowDbOptions): Promise<Sides
   return sides;
 }
 
-/** Real base tables that are classed shadow. */
+/** Real base tables that are classed shadow. Tables that carry our mark are none, whatever pattern matches them. */
 export function shadowed(names: Names, database: string, { tables }: SchemaModel): TableModel[] {
-  const wanted = new Set(
-    names.ofClass(
-      'shadow',
-      tables.map(({ name }) => name),
-      database,
-    ),
-  );
-  return tables.filter(({ name }) => wanted.has(name));
+  const real = tables.filter((table) => !isMarked(table));
+  const existing = real.map(({ name }) => name);
+  const wanted = new Set(names.ofClass('shadow', existing, database));
+  return real.filter(({ name }) => wanted.has(name));
 }
 
 /** A table that is dropped while this goes on is as if it had not been there: what follows says TABLE_MISSING or missing. */

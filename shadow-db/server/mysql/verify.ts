@@ -209,7 +209,7 @@ function grantsCheck(lines: string[], names: Names): Check {
   const schemas = names.databases.flatMap((database) => [database, names.shadowSchema(database)]);
   const faults = [
     ...lines
-      .filter((line) => /^GRANT (?:`|EXECUTE|PROXY)/.test(line))
+      .filter((line) => /^GRANT (?:[`"]|EXECUTE|PROXY)/.test(line))
       .map((line) => line.replace(/ IDENTIFIED .*$/, '')),
     ...grants
       .filter((grant) => schemas.some((schema) => coversSchema(grant, schema)) && isTooMuch(grant))

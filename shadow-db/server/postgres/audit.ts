@@ -226,8 +226,9 @@ function asksById({ ids }: RealTable, known: TableMark | undefined): Question[] 
   return known?.idsReached ? ids.filter(({ reason }) => reason !== 'reserved-id') : ids;
 }
 
-/** @throws RangeError for a canary that is not made of letters and digits */
+/** Nothing to ask without a canary. @throws RangeError for one that is not made of letters and digits */
 function canaryIn(table: TableModel, canary: string): Question[] {
+  if (canary === '') return [];
   if (!/^[A-Za-z0-9]{4,100}$/.test(canary))
     throw new RangeError(`canary ${JSON.stringify(canary)}: letters and digits only`);
   const columns = table.columns.filter(({ type }) => !textless.test(type));

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TableName } from '../../mapping.js';
 import { type Db, ShadowDbError } from '../db.js';
+import { SeedError } from '../seed/errors.js';
 import {
   accountSteps,
   checkRole,
@@ -69,7 +70,10 @@ export interface Plan {
 }
 
 /** Reads both sides and says what would have to be done; changes nothing. Throws ShadowDbError. */
-export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
+export async function plan(db: Db, options: ShadowDbOptions & { seed?: Record<string, unknown> }): Promise<Plan> {
+  if (options.seed !== undefined && Object.keys(options.seed).length > 0) {
+    throw new SeedError('SEED_DIALECT', 'shadow tables are filled on MySQL and MariaDB only, and this is PostgreSQL');
+  }
   const server = await readServer(db, { mustWrite: true });
   return planFrom(await readSituation(db, server, options), options);
 }

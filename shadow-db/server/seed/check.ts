@@ -60,7 +60,7 @@ async function mendEdge(work: Work, edge: Edge, finding: ClosureFinding, mayChan
   const pace = new Pace({ maxChunkRows: 20_000, maxChunkMs: 500 }, 5000);
   for (let after: string[] | undefined; ; ) {
     const startMs = performance.now();
-    const [end] = await work.db.query(sql.chunkEnd(child.target, keyColumns, after, pace.rows));
+    const [end] = await work.db.query(sql.chunkEnd(child.target, child, after, pace.rows));
     const upto = end && keyOf(child, end, 'k');
     const range = sql.rangeCondition(keyColumns, after, upto, undefined, 'c.');
     const found = await work.db.query(sql.selectDangling(edge, child, parent, range)).catch((error) => {

@@ -1,5 +1,5 @@
 import type { Edge } from './graph.js';
-import { literals } from './journal.js';
+import { literals, seqOf } from './journal.js';
 import * as sql from './mysql.js';
 import { Pace } from './pace.js';
 import type { SeedTable } from './plan.js';
@@ -10,8 +10,9 @@ import type { Work } from './work.js';
 type Row = Record<string, unknown>;
 
 /** Keys of one list in a statement: fewer than at which MariaDB turns a list into a subquery. */
-const batchRows = 900;
-const pageRows = 2000;
+const mostKeys = 900;
+/** Rows that one statement finds. */
+const pageRows = 5000;
 
 /**
  * Chooses the rows of narrowed tables, by key: roots by their condition and sample, then children of chosen rows until there are no more, then
@@ -55,7 +56,7 @@ async function chooseRoots(work: Work, table: SeedTable): Promise<void> {
   const pace = new Pace(work.options, 2000);
   for (;;) {
     const startMs = performance.now();
-    const end = await source.query(sql.chunkEnd(table.real, table.keyColumns, after, pace.rows));
+    const end = await source.query(sql.chunkEnd(table.real, table, after, pace.rows));
     const upto = end[0] && keyOf(table, end[0], 'k');
     const found = await source.query(sql.chooseRoots(table, after, upto, threshold));
     await transaction(work.db, `choosing rows of ${table.key}`, async () => {
@@ -121,9 +122,10 @@ async function chooseAlong(work: Work, edge: Edge, direction: 'down' | 'up'): Pr
   const step = `${direction} ${edge.child}.${edge.name}`;
   let position = JSON.parse(journal.get(step)?.position ?? '{"seq":"0"}') as EdgePosition;
   let went = false;
+  let size = mostKeys;
   for (;;) {
     const batch = await db.query(
-      sql.nextChosen(from, digits(position.seq), position.until && digits(position.until), batchRows),
+      sql.nextChosen(from, seqOf(position.seq), position.until && seqOf(position.until), size),
     );
     if (batch.length === 0) return went;
     went = true;
@@ -136,6 +138,12 @@ async function chooseAlong(work: Work, edge: Edge, direction: 'down' | 'up'): Pr
         : sql.chooseParents(edge, child, parent, keys),
     );
     const isPaged = direction === 'down' && found.length === pageRows;
+    if (isPaged && batch.length > 1) {
+      // pages of several parents would each be sorted anew; those of one parent come from its index in order
+      size = Math.max(1, Math.floor(batch.length / 4));
+      continue;
+    }
+    if (found.length < pageRows / 4) size = Math.min(mostKeys, size * 2);
     const next: EdgePosition = isPaged ? { ...position, until, after: keyOf(to, found.at(-1)!, 'k') } : { seq: until };
     await transaction(db, `choosing rows of ${to.key}`, async () => {
       await keep(work, to, found);
@@ -149,11 +157,6 @@ async function chooseAlong(work: Work, edge: Edge, direction: 'down' | 'up'): Pr
     position = next;
     await work.between({ phase: 'choose', table: to.key, rows: found.length, ...about(to) }, 0);
   }
-}
-
-function digits(text: string): string {
-  if (/^\d+$/.test(text)) return text;
-  throw new RangeError(`the journal of the seed holds ${JSON.stringify(text)} where a number belongs`);
 }
 
 async function keep({ db }: Work, table: SeedTable, found: readonly Row[]): Promise<void> {

@@ -2,7 +2,7 @@ import { Tokens } from '../../mask.js';
 import { highestOf } from '../mysql/range.js';
 import { about, keyOf } from './choose.js';
 import { SeedError } from './errors.js';
-import { literals } from './journal.js';
+import { literals, seqOf } from './journal.js';
 import * as sql from './mysql.js';
 import { Pace } from './pace.js';
 import type { CopiedColumn, SeedTable } from './plan.js';
@@ -63,8 +63,8 @@ async function nextChunk(work: Work, table: SeedTable, position: string | null, 
   if (keyColumns.length === 0) return { condition: where ?? 'TRUE', position: null, rows: 0, isLast: true };
   try {
     if (chosen !== undefined) {
-      const after = position ?? '0';
-      const batch = await work.db.query(sql.nextChosen(table, /^\d+$/.test(after) ? after : '0', undefined, rows));
+      const after = seqOf(position ?? '0');
+      const batch = await work.db.query(sql.nextChosen(table, after, undefined, rows));
       if (batch.length === 0) return { condition: undefined, position, rows: 0, isLast: true };
       const condition = sql.inKeys(
         keyColumns,
@@ -73,7 +73,7 @@ async function nextChunk(work: Work, table: SeedTable, position: string | null, 
       return { condition, position: textOf(batch.at(-1)!.s), rows: batch.length, isLast: batch.length < rows };
     }
     const after = position === null ? undefined : literals(JSON.parse(position));
-    const [end] = await work.source.query(sql.chunkEnd(table.real, keyColumns, after, rows));
+    const [end] = await work.source.query(sql.chunkEnd(table.real, table, after, rows));
     const upto = end && keyOf(table, end, 'k');
     const condition = sql.rangeCondition(keyColumns, after, upto, where);
     return {
@@ -148,7 +148,9 @@ class Copier {
     const parts = textOf(row.v) === '' ? [] : [textOf(row.v)];
     this.masked.forEach(({ column, mask }, at) => {
       const value = row[`m${at}`];
-      parts.push(value === null || value === undefined ? 'NULL' : this.masking(column, mask, textOf(value)));
+      if (value === null || value === undefined) throw this.tooLarge();
+      const text = textOf(value);
+      parts.push(text === 'NULL' ? text : this.masking(column, mask, text));
     });
     return `(${parts.join(',')})`;
   }

@@ -1,11 +1,14 @@
 const hints = {
   SEED_SPEC: 'Correct the seed of this table.',
+  SEED_DIALECT: 'Leave seed out of this store, and fill its shadow tables by other means.',
   SEED_KEY: 'Give the masking key that recordings are made with (SHADOWLINE_MASK_KEY).',
   SEED_RANGE: 'Choose a smaller idOffset, or widen the column.',
   SEED_NO_KEY: 'Give the table a primary key or a unique key without NULL, or leave it out of the seed.',
   SEED_CHANGED:
     'Seed with `onChanged: restart` (the seeded tables are emptied and filled anew), or put back what was changed.',
   SEED_BUSY: 'Wait until the other seeder has ended, or end it.',
+  SEED_LOCKED:
+    'End the transactions that hold locks on the shadow tables, and seed again: it goes on where it stopped.',
   SEED_CONNECTION: 'Seed again: it goes on where it stopped.',
   SEED_POOL: 'Give the seeder a connection of its own, not a pool.',
   SEED_RIGHTS: 'Give the account SELECT on the real tables, and all rights on the shadow tables.',

@@ -73,9 +73,17 @@ export class Journal {
   }
 }
 
+const notOurs = 'the journal of the seed holds a position that the seeder did not write';
+
 /** A position that is spliced into statements; it comes from a table that others may write to. */
 export function literals(value: unknown): string[] | undefined {
   if (value === null || value === undefined) return undefined;
   if (Array.isArray(value) && value.every((one) => typeof one === 'string' && literalPattern.test(one))) return value;
-  throw new SeedError('SEED_CHANGED', 'the journal of the seed holds a position that the seeder did not write');
+  throw new SeedError('SEED_CHANGED', notOurs);
+}
+
+/** The same for the number of a chosen key. */
+export function seqOf(text: string): string {
+  if (/^\d+$/.test(text)) return text;
+  throw new SeedError('SEED_CHANGED', notOurs);
 }

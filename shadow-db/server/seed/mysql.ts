@@ -83,15 +83,19 @@ function hashOf(columns: readonly ColumnModel[]): string {
   return `CAST(CONV(LEFT(SHA2(${whole}, 256), 8), 16, 10) AS UNSIGNED)`;
 }
 
+function byKey(keyIndex: string | undefined): string {
+  return keyIndex === undefined ? '' : ` FORCE INDEX (${quoteName(keyIndex)})`;
+}
+
 /** The key of the row that ends a chunk of so many rows. */
 export function chunkEnd(
   table: TableName,
-  keyColumns: readonly ColumnModel[],
+  { keyColumns, keyIndex }: SeedTable,
   after: readonly string[] | undefined,
   rows: number,
 ): string {
   const where = after === undefined ? '' : ` WHERE ${afterCondition(keyColumns, after)}`;
-  return `SELECT ${keyLiterals(keyColumns)} FROM ${named(table)}${where} ORDER BY ${keyNames(keyColumns)} LIMIT 1 OFFSET ${rows - 1}`;
+  return `SELECT ${keyLiterals(keyColumns)} FROM ${named(table)}${byKey(keyIndex)}${where} ORDER BY ${keyNames(keyColumns)} LIMIT 1 OFFSET ${rows - 1}`;
 }
 
 /** @param upto undefined: to the end */
@@ -136,7 +140,7 @@ export function chooseRoots(
     one && keyColumns.map((_, at) => one[at] ?? one[0]!);
   const range = rangeCondition(keyColumns, position(after), position(upto), where);
   const h = sample === undefined ? '' : `, CAST(${hash} AS CHAR) AS h`;
-  return `SELECT ${keyLiterals(keyColumns)}${h} FROM ${named(table.real)} WHERE ${range}${limit === undefined ? '' : ` AND ${hash} < ${limit}`}`;
+  return `SELECT ${keyLiterals(keyColumns)}${h} FROM ${named(table.real)}${byKey(table.keyIndex)} WHERE ${range}${limit === undefined ? '' : ` AND ${hash} < ${limit}`}`;
 }
 
 function isKeyOf(table: SeedTable, columns: readonly string[]): boolean {
@@ -203,7 +207,7 @@ function columnList(columns: readonly CopiedColumn[]): string {
 /** Data that stays on the server. */
 export function insertSelect(table: SeedTable, condition: string): string {
   const values = inOrder(table.columns).map(valueText).join(', ');
-  return `INSERT INTO ${named(table.target)} (${columnList(table.columns)}) SELECT ${values} FROM ${named(table.real)} WHERE ${condition}`;
+  return `INSERT INTO ${named(table.target)} (${columnList(table.columns)}) SELECT ${values} FROM ${named(table.real)}${byKey(table.keyIndex)} WHERE ${condition}`;
 }
 
 /** `v`: the plain columns as literals; `m0`, `m1`, …: what is to be masked, numbers as they are and texts as bytes of UTF-8. */
@@ -213,16 +217,18 @@ export function selectRows(table: SeedTable, condition: string): string {
     .map((column) => {
       if (column.change.kind === 'set') return quoteText(valueText(column));
       const literal = literalOf(column.model, valueText(column));
-      return column.model.nullable ? `IFNULL(${literal}, 'NULL')` : literal;
+      // not IFNULL: a text that does not fit into a packet is NULL as well, and must not pass for one
+      return column.model.nullable ? `IF(${quoteName(column.model.name)} IS NULL, 'NULL', ${literal})` : literal;
     });
   const plain = literals.length === 0 ? "''" : `CONCAT(${literals.join(", ',', ")})`;
   const masked = table.columns
     .filter(({ change }) => change.kind === 'mask')
     .map(({ model }, at) => {
       const name = quoteName(model.name);
-      return `, ${numberType.test(model.type) ? `CAST(${name} AS CHAR)` : `HEX(CONVERT(${name} USING utf8mb4))`} AS m${at}`;
+      const text = numberType.test(model.type) ? `CAST(${name} AS CHAR)` : `HEX(CONVERT(${name} USING utf8mb4))`;
+      return `, IF(${name} IS NULL, 'NULL', ${text}) AS m${at}`;
     });
-  return `SELECT ${plain} AS v${masked.join('')} FROM ${named(table.real)} WHERE ${condition}`;
+  return `SELECT ${plain} AS v${masked.join('')} FROM ${named(table.real)}${byKey(table.keyIndex)} WHERE ${condition}`;
 }
 
 export function isNumber(type: string): boolean {
@@ -238,7 +244,7 @@ export function selectDangling(edge: Edge, child: SeedTable, parent: SeedTable, 
   const keys = child.keyColumns.length === 0 ? 'COUNT(*) AS n' : keyLiterals(child.keyColumns, 'c.');
   const filled = edge.columns.map((column) => `c.${quoteName(column)} IS NOT NULL`).join(' AND ');
   return (
-    `SELECT ${keys} FROM ${named(child.target)} AS c LEFT JOIN ${named(parent.target)} AS p ON ${joined(edge)} ` +
+    `SELECT ${keys} FROM ${named(child.target)} AS c${byKey(child.keyIndex)} LEFT JOIN ${named(parent.target)} AS p ON ${joined(edge)} ` +
     `WHERE (${condition}) AND ${filled} AND p.${quoteName(edge.parentColumns[0]!)} IS NULL`
   );
 }

@@ -26,6 +26,8 @@ export interface SeedTable {
   target: TableName;
   /** Columns of the primary key, or of a unique key without NULL; empty: one statement copies all. */
   keyColumns: ColumnModel[];
+  /** Name of the key's index. Ranges are read by it even where a condition makes another one look better: that would be read whole for each chunk. */
+  keyIndex?: string;
   /** Holds the chosen keys while the seed is under way. Narrowed tables only. */
   chosen?: TableName;
   columns: CopiedColumn[];
@@ -89,13 +91,13 @@ export function seedPlan(
   const narrowed = [...graph.nodes.keys()].filter((key) => graph.nodes.get(key)!.role !== 'whole').sort();
   const choice = narrowed.map((key) => {
     const { source, role, where, sample } = graph.nodes.get(key)!;
-    return [key, role, where, sample, keyOf(source).map(({ name, type }) => [name, type])];
+    return [key, role, where, sample, keyOf(source).columns.map(({ name, type }) => [name, type])];
   });
   const choiceFingerprint = digest([choice, graph.down, graph.up]);
   const tables = graph.order.map((key): SeedTable => {
     const { source, role, where, sample } = graph.nodes.get(key)!;
     if (where !== undefined) options.checkCondition(source, where);
-    const keyColumns = keyOf(source);
+    const { columns: keyColumns, index: keyIndex } = keyOf(source);
     const estimatedRows = options.estimates?.get(key);
     if (keyColumns.length === 0) checkKeyless(key, role, sample, where, estimatedRows, warnings);
     const isKeyless = keyColumns.length === 0;
@@ -112,6 +114,7 @@ export function seedPlan(
       real: { schema: source.realSchema, table: source.real.name },
       target: source.target,
       keyColumns,
+      ...(keyIndex !== undefined && { keyIndex }),
       ...(role !== 'whole' && !isKeyless && { chosen: options.helper(`shadowline_keys_${narrowed.indexOf(key)}`) }),
       columns,
       ...(where !== undefined && { where }),
@@ -166,19 +169,17 @@ function checkKeyless(
   warnings.push(`${key} has no key to divide it by: one statement copies it`);
 }
 
-function keyOf({ real }: SourceTable): ColumnModel[] {
-  const column = (name: string): ColumnModel | undefined => real.columns.find((candidate) => candidate.name === name);
-  const usable = (names: readonly string[]): ColumnModel[] | undefined => {
-    const columns = names.map(column);
-    const isUsable = columns.every(
-      (found) => found !== undefined && !found.nullable && !unusableKeyType.test(found.type),
-    );
-    return isUsable && columns.length > 0 ? (columns as ColumnModel[]) : undefined;
-  };
-  const uniques = real.indexes.filter(({ unique, name }) => unique && name !== 'PRIMARY');
-  return (
-    usable(real.primaryKey) ?? uniques.map(({ columns }) => usable(columns)).find((key) => key !== undefined) ?? []
-  );
+function keyOf({ real }: SourceTable): { columns: ColumnModel[]; index?: string } {
+  const candidates = [
+    { name: 'PRIMARY', columns: real.primaryKey },
+    ...real.indexes.filter(({ unique, name }) => unique && name !== 'PRIMARY'),
+  ];
+  for (const { name, columns: names } of candidates) {
+    const columns = names.flatMap((one) => real.columns.find((column) => column.name === one) ?? []);
+    const isUsable = columns.every(({ nullable, type }) => !nullable && !unusableKeyType.test(type));
+    if (isUsable && columns.length > 0 && columns.length === names.length) return { columns, index: name };
+  }
+  return { columns: [] };
 }
 
 /** What is sent, with placeholders for what differs from chunk to chunk. */

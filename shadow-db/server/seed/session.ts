@@ -18,6 +18,8 @@ const codes: Record<number, SeedErrorCode> = {
   1690: 'SEED_RANGE',
   1153: 'SEED_PACKET',
   1301: 'SEED_PACKET',
+  1205: 'SEED_LOCKED',
+  1213: 'SEED_LOCKED',
 };
 const deadlock = 1213;
 const lockWait = 1205;
