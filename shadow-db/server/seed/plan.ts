@@ -5,7 +5,7 @@ import { SeedError } from './errors.js';
 import { type Edge, type Role, seedGraph } from './graph.js';
 import * as sql from './mysql.js';
 import type { SourceTable } from './source-tables.js';
-import type { Sample, Seed } from './spec.js';
+import { hashLimit, type Sample, type Seed } from './spec.js';
 
 export interface TableName {
   schema: string;
@@ -235,7 +235,8 @@ function shownSteps(plan: SeedPlan): SeedStep[] {
 
 function reasonOf({ role, where, sample }: SeedTable): string {
   if (role === 'whole' && where === undefined) return 'all rows';
-  const share = sample?.kind === 'share' ? `${(sample.threshold / 2 ** 32) * 100} % of ` : '';
+  const share =
+    sample?.kind === 'share' ? `${Number(((sample.threshold / hashLimit) * 100).toPrecision(4))} % of ` : '';
   const count = sample?.kind === 'count' ? `${sample.rows} of ` : '';
   return `${share}${count}the rows${where === undefined ? '' : ' that meet the condition'}`;
 }
