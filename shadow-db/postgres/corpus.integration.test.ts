@@ -9,18 +9,8 @@ const plain = { standardConformingStrings: true };
 /** Refused for what they mean, not because they were not understood. */
 const meant =
   /^SQL_(?:PROCEDURE|FILE|COPY|ADMIN|DDL|FUNCTION|TYPE|SEQUENCE|LOCK_FUNCTION|SET|CONSTRAINT|NAME_IN_STRING|SHADOW_NAME)$/;
-/** Of docs/sql-coverage.md. `unsettled`: the server refuses the statement on every stub schema (a missing FROM, GROUP BY, …). */
-const figures = {
-  'orm-pg': { file: 'orm-pg', valid: 628, notUnderstood: 0, refused: 4, compared: 547, unsettled: 77 },
-  'shardingsphere-pg': {
-    file: 'shardingsphere-pg',
-    valid: 243,
-    notUnderstood: 0,
-    refused: 27,
-    compared: 194,
-    unsettled: 22,
-  },
-};
+/** How many statements are compared at least; the others are wrong about columns on any schema (a missing FROM, GROUP BY, …). */
+const compared = { 'orm-pg': 550, 'shardingsphere-pg': 195 };
 /** Schemas that the corpora name; every table in them is shadow. */
 const schemas = [
   'db1',
@@ -99,9 +89,8 @@ describe('corpora on PostgreSQL', () => {
         if (!same(targets, opened.redirected)) wrong.push({ sql: result.sql, targets, server: opened.redirected });
       }
       expect(wrong).toEqual([]);
-      // docs/sql-coverage.md gives these figures; the rest is about columns that no schema could satisfy
-      expect({ file, ...tally }).toEqual(figures[file]);
-      expect(tally.notUnderstood / tally.valid).toBeLessThanOrEqual(0.005);
+      expect(tally.compared).toBeGreaterThanOrEqual(compared[file]);
+      expect(tally.notUnderstood).toBe(0);
     },
   );
 
