@@ -89,7 +89,9 @@ describe('redirected statements against the original ones on PostgreSQL', () => 
 async function databases(): Promise<string[]> {
   const client = new pg.Client({ connectionString: url() });
   await client.connect();
-  const { rows } = await client.query<{ datname: string }>("SELECT datname FROM pg_database WHERE datname LIKE 'fz\\_%'");
+  const { rows } = await client.query<{ datname: string }>(
+    "SELECT datname FROM pg_database WHERE datname LIKE 'fz\\_%'",
+  );
   await client.end();
   return rows.map(({ datname }) => datname);
 }

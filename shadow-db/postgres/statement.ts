@@ -152,6 +152,8 @@ class Collector {
       const [first] = list(tree.fromClause);
       if (isTree(first?.RangeVar)) this.tableCommands.add(first.RangeVar);
     }
+    // each column of (a, b) = (…) repeats the source
+    if (type === 'MultiAssignRef' && field === 'source') return tree.colno !== 1;
     // names of FROM items, not tables
     return type === 'LockingClause' && field === 'lockedRels';
   }

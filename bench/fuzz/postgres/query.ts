@@ -44,8 +44,10 @@ function select(draft: Draft, parent: Scope | undefined, depth: number, wishes: 
   if (wishes.kinds === undefined && !wishes.nested && choices.chance(4)) {
     const table = choices.pick(world.tables);
     if (!hides(draft, table.name)) {
-      const text = `table ${choices.pick(['', 'only '])}${tableName(draft, table)}${choices.chance(20) ? ' *' : ''}`;
-      return { text, columns: table.columns };
+      const text = choices.pick([(one: string) => one, (one: string) => `only ${one}`, (one: string) => `${one} *`])(
+        tableName(draft, table),
+      );
+      return { text: `table ${text}`, columns: table.columns };
     }
   }
   const scope = withParent(parent);
@@ -247,5 +249,7 @@ export function withClause(draft: Draft, depth: number, write?: (draft: Draft) =
     parts.push(`${name(choices, chosen)} as ${choices.pick(['', '', 'materialized ', 'not materialized '])}(${text})`);
     draft.common.push({ name: chosen, columns });
   }
-  return `with ${choices.chance(15) ? 'recursive ' : ''}${parts.join(', ')} `;
+  // a part that writes to a table of its own name is a recursion to the server, unless the table is redirected
+  const recursive = write === undefined && choices.chance(15) ? 'recursive ' : '';
+  return `with ${recursive}${parts.join(', ')} `;
 }

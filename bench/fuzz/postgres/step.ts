@@ -43,9 +43,10 @@ export function makeStep(choices: Choices, world: World): Step {
 function ornate(choices: Choices, text: string): string {
   if (!choices.chance(15)) return text;
   const gap = choices.pick(['\n', ' /* from orders; */ ', '\t', " /* /* nested */ ' */ ", ' -- "x\n', '\r\n']);
-  // quoted parts stay as they are; UESCAPE takes no block comment in the reader of names
-  return text.replace(/"(?:[^"]|"")*"(?: UESCAPE '!')?|[eE]?'(?:[^'\\]|\\.|'')*'|\$(x?)\$[\s\S]*?\$\1\$| /g, (found) =>
-    found === ' ' ? gap : found,
+  // quoted parts stay as they are; the parser takes no comment where it looks two words ahead, and is refused there
+  return text.replace(
+    /with ordinality|not (?:in|like|between)|"(?:[^"]|"")*"(?: UESCAPE '!')?|[eE]?'(?:[^'\\]|\\.|'')*'|\$(x?)\$[\s\S]*?\$\1\$| /g,
+    (found) => (found === ' ' ? gap : found),
   );
 }
 

@@ -115,7 +115,6 @@ export function makeWorld(choices: Choices): World {
   // a reference from a real table to a shadow one cannot be
   if (last.class === 'real-read') delete last.parent;
   const [first] = tables as [Table, ...Table[]];
-  first.schema = 'public';
   const views: View[] = choices.chance(30)
     ? [{ name: choices.pick(['view one', 'recent']), table: first.name, columns: first.columns.slice(0, 3) }]
     : [];
@@ -163,7 +162,7 @@ function makeTable(choices: Choices, name: string, before: readonly Table[]): Ta
     });
   }
   const table: Table = {
-    schema: choices.chance(25) ? 'crm' : 'public',
+    schema: before.length > 0 && choices.chance(25) ? 'crm' : 'public',
     name,
     class: 'shadow',
     columns,
