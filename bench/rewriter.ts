@@ -1,69 +1,161 @@
 /**
- * Cost of SQL redirection: statements per second cold (every text new to the cache) and cached, the guard of real traffic, and
- * memory. Run: `node dist/bench/rewriter.js [rounds]`, from the root of the repository.
+ * Cost of SQL redirection in one run: cold rewrites and cache hits beside the lexing pass alone and beside another parser, for
+ * short, typical and long statements; growth up to 1 MB; the guard of real traffic; memory.
+ * Run: `node --expose-gc dist/bench/rewriter.js [rounds]`, from the root of the repository.
  */
-import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { createRewriter } from '@shadowline/shadow-db';
+import parserModule from 'node-sql-parser/build/mariadb.js';
+import type { Lexer as LexerType } from '../shadow-db/mysql/lexer.js';
 
-interface Line {
-  sql: string;
-  kind: string;
-  maria: string;
-  tables: string[];
+// the pass alone is no part of the public interface
+const { Lexer }: { Lexer: new () => LexerType } = await import(
+  pathToFileURL(resolve('shadow-db/dist/mysql/lexer.js')).href
+);
+
+const rounds = Number(process.argv[2] ?? 15);
+const mode = { ansiQuotes: false, noBackslashEscapes: false };
+const context = {
+  sqlMode: { ...mode, ignoreSpace: true, pipesAsConcat: false, oracle: false },
+  server: 'mariadb',
+  charset: 'utf8mb4',
+} as const;
+const options = { dialect: 'mysql', mode: 'table', database: 'app', tables: { 't_*': 'shadow' } } as const;
+
+/** Each kind: a statement with an own number, so that no text stands twice. */
+const kinds: Record<string, (n: number) => string> = {
+  short: (n) => `select id, name from t_account where id = ${100_000 + n} limit 1`,
+  typical: (n) =>
+    `SELECT o.id, o.status, o.total, c.name, c.email, COUNT(i.id) AS items FROM t_order o INNER JOIN t_customer c ON c.id = o.customer_id ` +
+    `LEFT JOIN t_item i ON i.order_id = o.id WHERE o.status IN ('open', 'paid') AND o.created_at >= ? AND c.region = ${100_000 + n} ` +
+    `GROUP BY o.id, c.id ORDER BY o.created_at DESC LIMIT 50`,
+  'typical write': (n) =>
+    `INSERT INTO t_transfer (from_account, to_account, amount, currency, reference, status, created_at) ` +
+    `VALUES (${100_000 + n}, 2002, 12.50, 'EUR', 'invoice 2024/17 of the 3rd', 'pending', NOW()) ` +
+    `ON DUPLICATE KEY UPDATE amount = VALUES(amount), status = VALUES(status), updated_at = CURRENT_TIMESTAMP`,
+  '4 KB': (n) =>
+    `SELECT t_order.id, t_order.total FROM t_order WHERE t_order.id IN (${Array.from({ length: 490 }, (_, i) => 100_000 + i).join(', ')}) AND n = ${100_000 + n}`,
+};
+const perRound = 400;
+
+interface Column {
+  name: string;
+  run: (sql: string) => unknown;
 }
 
-const rounds = Number(process.argv[2] ?? 20);
-const lines = ['orm-mysql', 'shardingsphere-mysql'].flatMap((file) =>
-  readFileSync(`shadow-db/fixtures/${file}.jsonl`, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Line)
-    .filter(({ kind, maria }) => kind === 'dml' && maria.startsWith('ok')),
-);
-const statements = lines.map(({ sql }) => sql);
-const tables = Object.fromEntries(
-  lines.flatMap((line) =>
-    line.tables.filter((table) => !table.includes('.')).map((table) => [table, 'shadow'] as const),
-  ),
-);
-const context = { sqlMode: { ansiQuotes: false, noBackslashEscapes: false } };
-const create = (cacheSize: number) =>
-  createRewriter({ dialect: 'mysql', mode: 'table', database: 'app', tables, cacheSize });
+/** Microseconds for each text. */
+function timeUs(run: (sql: string) => unknown, texts: readonly string[]): number {
+  const startNs = process.hrtime.bigint();
+  for (const text of texts) run(text);
+  return Number(process.hrtime.bigint() - startNs) / 1000 / texts.length;
+}
 
-/** Statements per second: the median of the rounds, after two rounds that are not counted. */
-function rate(run: (sql: string) => unknown): number {
-  const rates: number[] = [];
-  for (let round = -2; round < rounds; round += 1) {
-    const startNs = process.hrtime.bigint();
-    for (const sql of statements) run(sql);
-    const seconds = Number(process.hrtime.bigint() - startNs) / 1e9;
-    if (round >= 0) rates.push(statements.length / seconds);
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+const lexer = new Lexer();
+const cold = createRewriter({ ...options, cacheSize: 1000 });
+const uncached = createRewriter({ ...options, cacheSize: 0 });
+const cached = createRewriter({ ...options, cacheSize: 2 * perRound });
+const other = new parserModule.Parser();
+let failures = 0;
+const columns: Column[] = [
+  { name: 'lexing alone', run: (sql) => lexer.lex(sql, mode) },
+  { name: 'cold', run: (sql) => cold.rewrite(sql, context) },
+  { name: 'hit', run: (sql) => cached.rewrite(sql, context) },
+  { name: 'hit, new text', run: (sql) => cached.rewrite(sql, context) },
+  {
+    name: 'node-sql-parser',
+    run: (sql) => {
+      try {
+        return other.parse(sql, { database: 'MariaDB' });
+      } catch {
+        failures += 1;
+        return undefined;
+      }
+    },
+  },
+];
+
+/** The same characters in another string, flat and without a hash, as a driver makes it. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
+function measure(make: (n: number) => string): { bytes: number; us: number[] } {
+  const times = columns.map((): number[] => []);
+  let n = 0;
+  for (let round = -5; round < rounds; round += 1) {
+    // the columns take turns, so that a slow moment of the machine meets all of them
+    const fresh = Array.from({ length: perRound }, () => copyOf(make(n++)));
+    for (const text of fresh) cached.rewrite(text, context);
+    const again = fresh.map(copyOf);
+    for (const [index, { name, run }] of columns.entries()) {
+      // the other parser is so much slower that fewer texts do
+      const texts = name === 'node-sql-parser' ? fresh.slice(0, 20) : name === 'hit, new text' ? again : fresh;
+      const us = timeUs(run, texts);
+      if (round >= 0) times[index]?.push(us);
+    }
   }
-  return rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)] ?? 0;
+  return { bytes: make(n).length, us: times.map(median) };
 }
 
-// a cache of one entry never hits, since no statement stands twice in a row
-const cold = create(1);
-const cached = create(statements.length);
-const rows = [
-  ['rewrite, cold', rate((sql) => cold.rewrite(sql, context))],
-  ['rewrite, cold, sql_mode unknown', rate((sql) => cold.rewrite(sql))],
-  ['rewrite, cached', rate((sql) => cached.rewrite(sql, context))],
-  ['guard of real traffic', rate((sql) => cold.touchesShadowName(sql))],
-] as const;
+console.log(`Node ${process.version}, medians of ${rounds} rounds in turn, µs for each statement\n`);
+const heads = columns.map(({ name }) => name);
+console.log(`| statement | bytes | ${heads.join(' | ')} | cold / lexing | hit / cold | new hit / cold |`);
+console.log(`|---|--:|${heads.map(() => '--:').join('|')}|--:|--:|--:|`);
+for (const [kind, make] of Object.entries(kinds)) {
+  const { bytes, us } = measure(make);
+  const [lexUs = 0, coldUs = 0, hitUs = 0, newHitUs = 0] = us;
+  const ratios = [coldUs / lexUs, hitUs / coldUs, newHitUs / coldUs].map((ratio) => ratio.toFixed(2));
+  console.log(`| ${kind} | ${bytes} | ${us.map((value) => value.toFixed(2)).join(' | ')} | ${ratios.join(' | ')} |`);
+}
+if (failures > 0) console.log(`\nnode-sql-parser did not take ${failures} texts`);
+
+/** Shapes that grow. */
+const shapes: Record<string, (bytes: number) => string> = {
+  'IN list': (bytes) => `delete from t_a where id in (${'12345,'.repeat(bytes / 6)}1)`,
+  'one string': (bytes) => `update t_a set note = '${"it''s so \\\\ ".repeat(bytes / 11)}'`,
+  joins: (bytes) =>
+    `select 1 from t_a a0${Array.from({ length: bytes / 32 }, (_, i) => ` join t_a a${i + 1} on a${i}.id=1`).join('')}`,
+  'rows of INSERT': (bytes) => `insert into t_a (a, b) values ${"(1,'x y'),".repeat(bytes / 10)}(1,'z')`,
+  qualifiers: (bytes) => `delete from t_a where ${'t_a.b=1 or '.repeat(bytes / 11)}1`,
+  comments: (bytes) => `select ${'/* x */ '.repeat(bytes / 8)}1 from t_a`,
+  'unclosed quotes': (bytes) => `select ${'"'.repeat(bytes)} from t_a`,
+  brackets: (bytes) => `select ${'('.repeat(bytes)}1 from t_a`,
+  unions: (bytes) => `select 1 from t_a${' union select 1 from t_a'.repeat(bytes / 24)}`,
+  digits: (bytes) => `select ${'1'.repeat(bytes)} from t_a`,
+};
+console.log('\nGrowth: ns for each byte, cold, and what the rewriter answers\n');
+console.log('| shape | 1 KB | 10 KB | 100 KB | 1 MB | answer |\n|---|--:|--:|--:|--:|---|');
+for (const [shape, make] of Object.entries(shapes)) {
+  const costs = [1_000, 10_000, 100_000, 1_000_000].map((bytes) => {
+    const sql = copyOf(make(bytes));
+    const times = Array.from({ length: bytes > 100_000 ? 7 : 40 }, () => timeUs((text) => uncached.rewrite(text, context), [sql]));
+    return ((median(times) * 1000) / sql.length).toFixed(2);
+  });
+  const result = uncached.rewrite(make(1_000), context);
+  console.log(`| ${shape} | ${costs.join(' | ')} | ${result.action === 'refuse' ? result.code : result.action} |`);
+}
+
+const guard = median(
+  Array.from({ length: rounds }, (_, round) => {
+    const texts = Array.from({ length: perRound }, (_, index) =>
+      copyOf(kinds.typical?.(1e6 + round * perRound + index) ?? ''),
+    );
+    return timeUs((sql) => cold.touchesShadowName(sql), texts);
+  }),
+);
+console.log(`\nguard of real traffic, typical statement: ${guard.toFixed(3)} µs`);
 
 globalThis.gc?.();
 const before = process.memoryUsage().heapUsed;
-const full = create(1000);
+const full = createRewriter({ ...options, cacheSize: 1000 });
 for (let index = 0; index < 20_000; index += 1) full.rewrite(`select * from t_order where id = ${index}`, context);
 globalThis.gc?.();
 const heapKib = (process.memoryUsage().heapUsed - before) / 1024;
 full.rewrite('select 1', context);
-
-console.log(`${statements.length} statements of real suites, Node ${process.version}, median of ${rounds} rounds\n`);
-console.log('| what | statements/s | µs each |\n|---|---|---|');
-for (const [what, perSecond] of rows) {
-  console.log(`| ${what} | ${Math.round(perSecond).toLocaleString('en')} | ${(1e6 / perSecond).toFixed(2)} |`);
-}
 const gc = globalThis.gc ? '' : ' (with garbage: run with --expose-gc)';
-console.log(`\nheap after 20,000 different statements, cache of 1,000: ${Math.round(heapKib)} KiB${gc}`);
+console.log(`heap after 20,000 different statements, cache of 1,000: ${Math.round(heapKib)} KiB${gc}`);

@@ -12,7 +12,10 @@ export const sqlRefusals = {
   SQL_NOT_UNDERSTOOD: 'This part of the statement is not understood, so its tables are not certain.',
   SQL_TOO_DEEP: 'Brackets are nested too deeply to be checked.',
   SQL_MODE_AMBIGUOUS:
-    'The meaning depends on a session setting (sql_mode, standard_conforming_strings). Pass it as context, or use parameters instead of literals.',
+    'The meaning depends on a session setting (ANSI_QUOTES, NO_BACKSLASH_ESCAPES, IGNORE_SPACE, standard_conforming_strings). Pass it as context, or use parameters instead of literals.',
+  SQL_ORACLE_MODE: 'In sql_mode ORACLE only transactions are understood. Use another sql_mode on shadow connections.',
+  SQL_PLACEHOLDER:
+    'A name that is put in later (?? or ::name) cannot be redirected. Format the statement first (mysql2: connection.format), then rewrite it.',
   SQL_UNCLASSED_TABLE: 'Class the table as shadow, real-read or refuse in the configuration.',
   SQL_REFUSED_TABLE: 'The configuration refuses this table to shadow traffic.',
   SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table`.',
@@ -38,8 +41,7 @@ export const sqlRefusals = {
   SQL_TYPE:
     'Only built-in types are known to run no function of their own. Name this one in `types` if it is an enum or harmless.',
   SQL_NAME_IN_STRING: 'A table named inside a string cannot be redirected. Name it as an identifier.',
-  SQL_CONSTRAINT:
-    'Constraints of shadow tables have names of their own. Name the columns instead: ON CONFLICT (column).',
+  SQL_CONSTRAINT: 'Constraints of shadow tables have names of their own. Use SET CONSTRAINTS ALL.',
   SQL_TOO_LONG: 'The statement is too long to be parsed in one piece. Send it in parts.',
   SQL_PARSER: 'The parser failed on an earlier statement and is being started again. Try again.',
   SQL_XA: 'Distributed transactions are shared with real traffic.',

@@ -111,6 +111,11 @@ export class Mapping {
     return this.shadowSchemas.get(this.fold(schema)) ?? schema;
   }
 
+  isDatabase(schema: string): boolean {
+    const folded = this.fold(schema);
+    return this.databases.some((one) => this.fold(one) === folded);
+  }
+
   /** Mode schema: every shadow schema. */
   get shadowSchemaNames(): string[] {
     return [...this.shadowSchemas.values()];

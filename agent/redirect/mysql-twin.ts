@@ -1,4 +1,4 @@
-import type { RewriteResult, SqlMode, TableRef, Verb } from '@shadowline/shadow-db';
+import type { RewriteContext, RewriteResult, TableRef, Verb } from '@shadowline/shadow-db';
 import type { ShadowContext } from '../context.js';
 import type { AgentRuntime } from '../runtime.js';
 import { countRows, type WriteOutcome } from './mysql-rows.js';
@@ -30,7 +30,7 @@ export class MysqlTwin {
   readonly ledger: TransactionLedger;
   readonly #runtime: AgentRuntime;
   readonly #prepared = new WeakMap<object, Redirected>();
-  #sqlMode: SqlMode = {};
+  #session: RewriteContext = {};
 
   constructor(store: MysqlStore, runtime: AgentRuntime) {
     this.store = store;
@@ -40,7 +40,7 @@ export class MysqlTwin {
     );
   }
 
-  /** Asks for the session's sql_mode before anything else is sent. `send` is the driver's own addCommand. */
+  /** Asks what the session's text means before anything else is sent. `send` is the driver's own addCommand. */
   start(connection: any, send: (command: any) => void): void {
     const gone = () => {
       this.lost = true;
@@ -50,16 +50,17 @@ export class MysqlTwin {
     connection.on('error', gone);
     connection.on('end', gone);
     if (!this.store.rewrites) return;
-    const options = { sql: 'SELECT @@SESSION.sql_mode', rowsAsArray: false, nestTables: false, typeCast: true };
+    const options = {
+      sql: 'SELECT @@SESSION.sql_mode, VERSION(), @@character_set_client',
+      rowsAsArray: false,
+      nestTables: false,
+      typeCast: true,
+    };
     const command = connection.constructor.createQuery(options, () => undefined, undefined, connection.config);
     const { done } = command;
     // not in the callback: the driver sends the next command before it calls back
     command.done = (...args: unknown[]) => {
-      const text = JSON.stringify(command._rows);
-      this.#sqlMode = {
-        ansiQuotes: text.includes('ANSI_QUOTES'),
-        noBackslashEscapes: text.includes('NO_BACKSLASH_ESCAPES'),
-      };
+      this.#session = sessionOf(JSON.stringify(command._rows));
       return done.apply(command, args);
     };
     // without an answer the rewriter reads each statement in every way and refuses where they differ
@@ -68,7 +69,7 @@ export class MysqlTwin {
 
   /** @throws ShadowRefusedError SQL_REFUSED */
   redirect(sql: string): Redirected {
-    const result: RewriteResult = this.store.rewriter.rewrite(sql, { sqlMode: this.#sqlMode });
+    const result: RewriteResult = this.store.rewriter.rewrite(sql, this.#session);
     if (!this.store.rewrites) return instanceStatement(sql, result);
     if (result.action === 'refuse') {
       throw this.#runtime.refuse(
@@ -139,6 +140,23 @@ export class MysqlTwin {
       counted === undefined ? [] : writes.map((ref) => ({ runId, target: this.target(ref), ...counted }));
     this.ledger.succeeded(verb, sql, runId, entries, inTransaction);
   }
+}
+
+/** `answer`: rows, as JSON, with the session's sql_mode and the server's version. Without a version nothing is known. */
+export function sessionOf(answer: string | undefined): RewriteContext {
+  if (answer === undefined || !/"\d+\.\d+/.test(answer)) return {};
+  const has = (mode: string) => new RegExp(`\\b${mode}\\b`).test(answer);
+  return {
+    sqlMode: {
+      ansiQuotes: has('ANSI_QUOTES'),
+      noBackslashEscapes: has('NO_BACKSLASH_ESCAPES'),
+      ignoreSpace: has('IGNORE_SPACE'),
+      pipesAsConcat: has('PIPES_AS_CONCAT'),
+      oracle: has('ORACLE'),
+    },
+    server: /mariadb/i.test(answer) ? 'mariadb' : 'mysql',
+    charset: /"@@character_set_client":"(\w+)"/.exec(answer)?.[1] ?? 'unknown',
+  };
 }
 
 /** A shadow server has the same names, so nothing is rewritten; a statement that was not understood is sent but not counted by table. */

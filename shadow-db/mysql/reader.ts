@@ -1,90 +1,157 @@
 import { Refusal, type SqlRefusalCode } from '../codes.js';
-import type { Token } from './lexer.js';
+import type { Verb } from '../rewriter.js';
+import { Lexer, type LexMode } from './lexer.js';
+import type { DeleteTarget, Qualifier, TableUse } from './statement.js';
+import { firstWord, flagsOf, T } from './words.js';
 
-/** Walks over tokens. All of the parser's looking ahead goes through here. */
+/** How the driver encodes text, as far as it matters here. */
+export type Encoding = 'utf8' | 'latin1' | 'unknown' | 'other';
+
+/** What the parser must know of the session and the configuration. */
+export interface ParseOptions extends LexMode {
+  truncate: boolean;
+  /** The session's default schema. */
+  database: string;
+  /** Names of tables and aliases that differ in case only are one. */
+  ignoreCase: boolean;
+  /** Unquoted names of the configuration's mode: only in mode schema do qualifiers with a schema matter. */
+  schemaMode: boolean;
+  ignoreSpace: boolean | undefined;
+  oracle: boolean;
+  server: 'mysql' | 'mariadb' | undefined;
+  encoding: Encoding;
+  /** Further functions, in lower case, that are known to be built in. */
+  functions: ReadonlySet<string>;
+}
+
+/** Walks over the tokens of one statement; what the parser finds is collected here. One object reads many statements, one at a time. */
 export class Reader {
-  readonly sql: string;
-  readonly tokens: readonly Token[];
-  at = 0;
+  readonly lexer = new Lexer();
+  protected sql = '';
+  protected ids = this.lexer.ids;
+  protected starts = this.lexer.starts;
+  protected ends = this.lexer.ends;
+  protected at = 0;
+  protected options!: ParseOptions;
 
-  constructor(sql: string, tokens: readonly Token[]) {
+  verb: Verb = 'other';
+  uses: TableUse[] = [];
+  qualifiers: Qualifier[] = [];
+  deleteTargets: DeleteTarget[] = [];
+  /** Tokens of schemas named on their own, as in SHOW TABLES FROM app. */
+  schemas: number[] = [];
+  /** FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE or LOCK TABLES: offset of the clause; -1: none. */
+  lockedAt = -1;
+  /** UPDATE over several tables with an unqualified assignment: which is written is not certain. Its offset; -1: none. */
+  uncertainWriteAt = -1;
+
+  /** Reads the tokens. Throws Refusal. */
+  protected open(sql: string, options: ParseOptions): void {
+    const { lexer } = this;
+    lexer.lex(sql, options);
     this.sql = sql;
-    this.tokens = tokens;
+    this.options = options;
+    this.ids = lexer.ids;
+    this.starts = lexer.starts;
+    this.ends = lexer.ends;
+    this.at = 0;
+    this.verb = 'other';
+    this.uses = [];
+    if (this.qualifiers.length > 0) this.qualifiers = [];
+    if (this.deleteTargets.length > 0) this.deleteTargets = [];
+    if (this.schemas.length > 0) this.schemas = [];
+    this.lockedAt = -1;
+    this.uncertainWriteAt = -1;
   }
 
-  peek(ahead = 0): Token | undefined {
-    return this.tokens[this.at + ahead];
+  /** Id of the token there: see `T` and `W`. */
+  protected peek(ahead = 0): number {
+    return this.ids[this.at + ahead]!;
   }
 
-  /** True when the token there is this unquoted word and no part of a qualified name. */
-  isWord(text: string, ahead = 0): boolean {
-    const token = this.tokens[this.at + ahead];
-    return token !== undefined && token.kind === 'word' && token.text === text && !this.isPunct('.', ahead + 1);
-  }
-
-  isOneOf(words: ReadonlySet<string>, ahead = 0): boolean {
-    const token = this.tokens[this.at + ahead];
-    return token !== undefined && token.kind === 'word' && words.has(token.text) && !this.isPunct('.', ahead + 1);
-  }
-
-  isPunct(text: string, ahead = 0): boolean {
-    const token = this.tokens[this.at + ahead];
-    return token !== undefined && token.kind === 'punct' && token.text === text;
-  }
-
-  next(): Token {
-    const token = this.tokens[this.at];
-    if (token === undefined) return this.fail('SQL_NOT_UNDERSTOOD', 'the statement ends too early');
-    this.at += 1;
-    return token;
-  }
-
-  /** Takes the words when all of them come next. */
-  takeWords(...words: string[]): boolean {
-    for (const [index, word] of words.entries()) if (!this.isWord(word, index)) return false;
-    this.at += words.length;
-    return true;
-  }
-
-  takePunct(text: string): boolean {
-    if (!this.isPunct(text)) return false;
+  protected take(id: number): boolean {
+    if (this.ids[this.at] !== id) return false;
     this.at += 1;
     return true;
   }
 
-  expectPunct(text: string): void {
-    if (this.takePunct(text)) return;
-    if (this.peek() === undefined) this.fail('SQL_UNCLOSED', `"${text}" is missing at the end`);
-    this.fail('SQL_NOT_UNDERSTOOD', `expected "${text}"`);
+  /** Takes both words, or none. */
+  protected takeTwo(first: number, second: number): boolean {
+    if (this.ids[this.at] !== first || this.ids[this.at + 1] !== second) return false;
+    this.at += 2;
+    return true;
   }
 
-  expectEnd(): void {
-    if (this.peek() !== undefined) this.fail('SQL_NOT_UNDERSTOOD', 'the statement goes on where its end was expected');
+  protected expect(id: number, what: string): void {
+    if (this.ids[this.at] === id) {
+      this.at += 1;
+      return;
+    }
+    if (id === 41 && this.peek() === T.end) this.fail('SQL_UNCLOSED', '")" is missing');
+    this.fail('SQL_NOT_UNDERSTOOD', `expected ${what}`);
   }
 
-  atName(ahead = 0): boolean {
-    const kind = this.peek(ahead)?.kind;
-    return kind === 'word' || kind === 'ident';
+  protected flags(ahead = 0): number {
+    return flagsOf[this.ids[this.at + ahead]!]!;
   }
 
-  name(): Token {
-    if (!this.atName()) this.fail('SQL_NOT_UNDERSTOOD', 'expected a name');
-    return this.next();
+  protected atName(ahead = 0): boolean {
+    const id = this.ids[this.at + ahead]!;
+    return id === T.word || id === T.ident || id >= firstWord;
+  }
+
+  /** Takes a name and returns its token. */
+  protected name(): number {
+    if (!this.atName()) this.failAtName();
+    this.at += 1;
+    return this.at - 1;
+  }
+
+  private failAtName(): never {
+    if (this.peek() === T.nameParam) this.fail('SQL_PLACEHOLDER', 'a name that is bound later');
+    return this.fail('SQL_NOT_UNDERSTOOD', 'expected a name');
+  }
+
+  /** `(name, name, …)`, also empty. Names of columns, partitions and indexes may be bound later. */
+  protected nameList(): void {
+    this.expect(40, '"("');
+    while (!this.take(41)) {
+      if (!this.take(T.nameParam)) this.name();
+      if (this.peek() !== 41) this.expect(44, '"," or ")"');
+    }
   }
 
   /** The name that a token stands for, without quotes. */
-  nameOf(token: Token): string {
-    return token.kind === 'word' ? this.sql.slice(token.start, token.end) : token.text;
+  nameOf(token: number): string {
+    return this.lexer.nameAt(token);
+  }
+
+  startOf(token: number): number {
+    return this.starts[token]!;
+  }
+
+  endOf(token: number): number {
+    return this.ends[token]!;
+  }
+
+  protected textOf(token: number): string {
+    return this.sql.slice(this.starts[token]!, this.ends[token]!);
   }
 
   /** End of the token that was read last. */
-  lastEnd(): number {
-    return this.tokens[this.at - 1]?.end ?? 0;
+  protected lastEnd(): number {
+    return this.at > 0 ? this.ends[this.at - 1]! : 0;
   }
 
-  fail(code: SqlRefusalCode, detail: string, token: Token | undefined = this.peek()): never {
-    const offset = token?.start ?? this.sql.length;
-    const near = token === undefined ? 'at the end' : `near "${this.sql.slice(token.start, token.start + 32)}"`;
+  foldedName(token: number): string {
+    const name = this.nameOf(token);
+    return this.options.ignoreCase ? name.toLowerCase() : name;
+  }
+
+  protected fail(code: SqlRefusalCode, detail: string, token = this.at): never {
+    const isEnd = token >= this.lexer.count;
+    const offset = this.starts[token]!;
+    const near = isEnd ? 'at the end' : `near "${this.sql.slice(offset, offset + 32)}"`;
     throw new Refusal(code, `${detail} ${near}`, offset);
   }
 }

@@ -1,22 +1,10 @@
 import { Refusal } from '../codes.js';
-import type { Mapping, TableName } from '../mapping.js';
+import type { Mapping } from '../mapping.js';
 import { quoteName } from '../names.js';
 import type { TableRef } from '../rewriter.js';
-import type { Token } from './lexer.js';
-import type { Qualifier, Scope, Statement, TableUse } from './statement.js';
-
-interface Splice {
-  start: number;
-  end: number;
-  text: string;
-}
-
-interface Resolved {
-  use: TableUse;
-  kind: 'shadow' | 'real-read' | 'system';
-  ref: TableRef;
-  target: TableName;
-}
+import type { Parser } from './parser.js';
+import { type Place, Places } from './places.js';
+import type { DeleteTarget, Qualifier, TableUse } from './statement.js';
 
 export interface Redirected {
   sql: string;
@@ -24,188 +12,168 @@ export interface Redirected {
   writes: TableRef[];
 }
 
-/** Replaces names at their offsets; every other byte stays. Throws Refusal. `database`: the session's default schema. */
-export function redirect(sql: string, statement: Statement, mapping: Mapping, database: string): Redirected {
-  return new Redirect(sql, statement, mapping, database).run();
-}
+const few = 16;
 
-class Redirect {
-  private readonly sql: string;
-  private readonly statement: Statement;
+/** Replaces names at their offsets; every other byte stays. One object serves many statements, one at a time. */
+export class Redirector {
   private readonly mapping: Mapping;
-  private readonly database: string;
-  private readonly splices: Splice[] = [];
-  private readonly resolved = new Map<TableUse, Resolved>();
+  private readonly places: Places;
+  private readonly schemaMode: boolean;
+  private parser!: Parser;
+  private count = 0;
+  private readonly starts: number[] = [];
+  private readonly ends: number[] = [];
+  private readonly texts: string[] = [];
 
-  constructor(sql: string, statement: Statement, mapping: Mapping, database: string) {
-    this.sql = sql;
-    this.statement = statement;
+  constructor(mapping: Mapping) {
     this.mapping = mapping;
-    this.database = database;
+    this.places = new Places(mapping);
+    this.schemaMode = mapping.mode === 'schema';
   }
 
-  run(): Redirected {
-    const { statement } = this;
-    for (const use of statement.uses) this.resolved.set(use, this.resolve(use));
-    this.checkRealTables();
-    for (const resolved of this.resolved.values()) this.spliceTable(resolved);
-    for (const qualifier of statement.qualifiers) this.spliceQualifier(qualifier);
-    for (const target of statement.deleteTargets) this.spliceDeleteTarget(target.schema, target.table, target.use);
-    for (const schema of statement.schemas) this.spliceSchema(schema);
-    const { reads, writes } = this.references();
-    return { sql: this.apply(), reads, writes };
-  }
-
-  private nameOf(token: Token): string {
-    return token.kind === 'word' ? this.sql.slice(token.start, token.end) : token.text;
-  }
-
-  private resolve(use: TableUse): Resolved {
-    const { mapping } = this;
-    const schema = use.schema === undefined ? this.database : this.nameOf(use.schema);
-    const { table } = use;
-    const offset = use.name.start;
-    const label = `${schema}.${table}`;
-    if (schema.toLowerCase() === 'information_schema') {
-      if (use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${label}`, offset);
-      return { use, kind: 'system', ref: { schema, table, target: label }, target: { schema, table } };
+  /** Takes what the parser has just found in this text. Throws Refusal. */
+  redirect(sql: string, parser: Parser): Redirected {
+    this.parser = parser;
+    this.count = 0;
+    const { uses } = parser;
+    const reads: TableRef[] = [];
+    const writes: TableRef[] = [];
+    const onlyShown = parser.verb === 'explain' || parser.verb === 'describe' || parser.verb === 'show';
+    const seen = uses.length > few ? { reads: new Set<TableRef>(), writes: new Set<TableRef>() } : undefined;
+    for (const use of uses) {
+      const place = this.placeOf(use);
+      this.splice(use, place);
+      if (place.kind === 'system') continue;
+      const written = use.write && !onlyShown;
+      add(written ? writes : reads, place.ref, written ? seen?.writes : seen?.reads);
     }
-    if (mapping.isShadowName(schema, table)) {
-      throw new Refusal('SQL_SHADOW_NAME', `${label} is a shadow name`, offset);
-    }
-    const tableClass = mapping.classOf(schema, table);
-    if (tableClass === 'refuse') throw new Refusal('SQL_REFUSED_TABLE', `table ${label}`, offset);
-    if (tableClass === undefined) {
-      const isKnown = mapping.databases.some((one) => mapping.fold(one) === mapping.fold(schema));
-      throw new Refusal(isKnown ? 'SQL_UNCLASSED_TABLE' : 'SQL_OTHER_SCHEMA', `table ${label}`, offset);
-    }
-    if (tableClass === 'real-read' && use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${label}`, offset);
-    const real = mapping.realOf(schema, table);
-    const target = mapping.targetOf(schema, table);
-    const ref = { schema: real.schema, table: real.table, target: `${target.schema}.${target.table}` };
-    return { use, kind: tableClass, ref, target };
+    for (const qualifier of parser.qualifiers) this.spliceQualifier(qualifier);
+    for (const target of parser.deleteTargets) this.spliceDeleteTarget(target);
+    for (const schema of parser.schemas) this.spliceSchema(schema);
+    return { sql: this.apply(sql), reads, writes };
   }
 
-  private checkRealTables(): void {
-    const { lockedAt, uncertainWriteAt } = this.statement;
-    const real = [...this.resolved.values()].find(({ kind }) => kind === 'real-read');
-    if (real === undefined) return;
-    if (lockedAt !== undefined) throw new Refusal('SQL_REAL_LOCK', `lock on ${real.ref.table}`, lockedAt);
-    if (uncertainWriteAt !== undefined) {
-      throw new Refusal('SQL_AMBIGUOUS', `the assignment might write to ${real.ref.table}`, uncertainWriteAt);
+  private placeOf(use: TableUse): Place {
+    const place = this.places.of(use.database, use.table);
+    if (place.kind === 'shadow') return place;
+    const { parser } = this;
+    const offset = parser.startOf(use.name);
+    const { code } = place;
+    if (code !== undefined) throw new Refusal(code, `table ${use.database}.${use.table}`, offset);
+    if (use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${use.database}.${use.table}`, offset);
+    if (place.kind === 'real-read') {
+      if (parser.lockedAt !== -1) throw new Refusal('SQL_REAL_LOCK', `lock on ${use.table}`, parser.lockedAt);
+      if (parser.uncertainWriteAt !== -1) {
+        throw new Refusal('SQL_AMBIGUOUS', `the assignment might write to ${use.table}`, parser.uncertainWriteAt);
+      }
     }
+    return place;
   }
 
-  private spliceTable({ use, kind, target }: Resolved): void {
-    const { mapping } = this;
-    if (kind === 'system') return;
-    if (mapping.mode === 'schema') {
-      if (kind === 'shadow' && use.schema) this.replace(use.schema, target.schema);
-      if (kind === 'real-read' && !use.schema) this.insert(use.name.start, `${quoteName(this.database)}.`);
+  private splice(use: TableUse, place: Place): void {
+    const { parser } = this;
+    if (place.kind === 'system') return;
+    if (this.schemaMode) {
+      if (place.kind === 'shadow' && use.schema !== -1) this.replace(use.schema, place.targetSchema);
+      if (place.kind === 'real-read' && use.schema === -1) {
+        this.insert(parser.startOf(use.name), `${place.realSchema}.`);
+      }
       return;
     }
-    if (kind !== 'shadow') return;
-    this.replace(use.name, target.table);
-    if (use.aliasAt === undefined || use.alias !== undefined) return;
-    this.insert(use.aliasAt, ` AS ${quoteName(use.table)}`);
-    if (use.lockEntry === undefined) return;
+    if (place.kind !== 'shadow') return;
+    this.replace(use.name, place.target);
+    if (use.aliasAt === -1 || use.alias !== -1) return;
+    this.insert(use.aliasAt, place.alias);
+    if (use.lock === undefined) return;
     // statements that take no alias (INSERT, DELETE) need the bare name locked too
-    const schema = use.schema ? `${this.sql.slice(use.schema.start, use.schema.end)}.` : '';
-    this.insert(use.lockEntry.end, `, ${schema}${quoteName(target.table)} ${use.lockEntry.tail}`);
+    const schema = use.schema === -1 ? '' : `${quoteName(use.database)}.`;
+    this.insert(use.lock.end, `, ${schema}${place.target} ${use.lock.type}`);
   }
 
-  private spliceQualifier(qualifier: Qualifier): void {
-    const { mapping } = this;
-    if (qualifier.schema) {
-      const schema = this.nameOf(qualifier.schema);
-      if (mapping.isShadowSchema(schema)) {
-        throw new Refusal('SQL_SHADOW_NAME', `${schema} is a shadow name`, qualifier.schema.start);
-      }
-      if (mapping.mode === 'schema') {
-        // `app.o.id` with the alias o: what counts is the table behind the name
-        const use = this.visible(qualifier);
-        const isShadow = use
-          ? this.resolved.get(use)?.kind === 'shadow'
-          : mapping.classOf(schema, qualifier.name) === 'shadow';
-        if (isShadow) this.replace(qualifier.schema, mapping.shadowSchemaOf(schema));
-        return;
-      }
+  private spliceQualifier({ schema, table, scope }: Qualifier): void {
+    const { mapping, parser } = this;
+    const name = parser.nameOf(table);
+    const database = schema === -1 ? undefined : parser.nameOf(schema);
+    const offset = parser.startOf(schema === -1 ? table : schema);
+    if (database !== undefined && mapping.isShadowSchema(database)) {
+      throw new Refusal('SQL_SHADOW_NAME', `${database} is a shadow name`, offset);
     }
-    if (mapping.mayBeShadowTable(qualifier.name)) {
-      throw new Refusal('SQL_SHADOW_NAME', `${qualifier.name} is a shadow name`, qualifier.table.start);
+    if (mapping.mayBeShadowTable(name)) throw new Refusal('SQL_SHADOW_NAME', `${name} is a shadow name`, offset);
+    if (this.schemaMode ? database === undefined : !scope.bare) return;
+    const use = scope.find(parser, mapping.fold(name), database);
+    if (use === 'ambiguous') throw new Refusal('SQL_AMBIGUOUS', `${name} is two tables here`, offset);
+    if (this.schemaMode) {
+      // `app.o.id` with the alias o: what counts is the table behind the name
+      const place =
+        use === undefined || use === 'derived'
+          ? this.places.of(database!, name)
+          : this.places.of(use.database, use.table);
+      if (place.kind === 'shadow') this.replace(schema, place.targetSchema);
+      return;
     }
-    if (mapping.mode !== 'table') return;
-    const use = this.visible(qualifier);
-    if (use === undefined || use.aliasAt !== undefined || use.alias !== undefined) return;
-    const resolved = this.resolved.get(use);
-    if (resolved?.kind === 'shadow') this.replace(qualifier.table, resolved.target.table);
+    if (use === undefined || use === 'derived' || use.aliasAt !== -1 || use.alias !== -1) return;
+    const place = this.places.of(use.database, use.table);
+    if (place.kind === 'shadow') this.replace(table, place.target);
   }
 
-  /** The table that a qualifier means, from the innermost query block outwards. */
-  private visible(qualifier: Qualifier): TableUse | undefined {
-    for (let scope: Scope | undefined = qualifier.scope; scope !== undefined; scope = scope.parent) {
-      const found = scope.names.get(qualifier.name);
-      if (found === 'ambiguous') {
-        throw new Refusal('SQL_AMBIGUOUS', `${qualifier.name} is two tables here`, qualifier.table.start);
-      }
-      if (found === 'derived') return undefined;
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  private spliceDeleteTarget({ schema, table, use }: DeleteTarget): void {
+    if (schema === -1) return;
+    const { parser } = this;
+    if (this.schemaMode) this.replace(schema, this.places.of(use.database, use.table).targetSchema);
+    // once the table has an alias, a target with a schema is error 1109
+    else this.put(parser.startOf(schema), parser.startOf(table), '');
   }
 
-  private spliceDeleteTarget(schema: Token | undefined, table: Token, use: TableUse): void {
-    const { mapping } = this;
-    if (schema === undefined) return;
-    if (mapping.mode === 'schema') {
-      this.replace(schema, mapping.shadowSchemaOf(this.nameOf(schema)));
-    } else if (use.aliasAt !== undefined) {
-      // once the table has an alias, a target with a schema is error 1109
-      this.splices.push({ start: schema.start, end: table.start, text: '' });
-    }
-  }
-
-  private spliceSchema(token: Token): void {
-    const schema = this.nameOf(token);
+  private spliceSchema(token: number): void {
+    const { mapping, parser } = this;
+    const schema = parser.nameOf(token);
     if (schema.toLowerCase() === 'information_schema') return;
-    const { mapping } = this;
-    if (mapping.isShadowSchema(schema)) {
-      throw new Refusal('SQL_SHADOW_NAME', `${schema} is a shadow name`, token.start);
-    }
-    if (!mapping.databases.some((one) => mapping.fold(one) === mapping.fold(schema))) {
-      throw new Refusal('SQL_OTHER_SCHEMA', `schema ${schema}`, token.start);
-    }
+    const offset = parser.startOf(token);
+    if (mapping.isShadowSchema(schema)) throw new Refusal('SQL_SHADOW_NAME', `${schema} is a shadow name`, offset);
+    if (!mapping.isDatabase(schema)) throw new Refusal('SQL_OTHER_SCHEMA', `schema ${schema}`, offset);
     const shadow = mapping.shadowSchemaOf(schema);
-    if (shadow !== schema) this.replace(token, shadow);
+    if (shadow !== schema) this.replace(token, quoteName(shadow));
   }
 
-  private references(): { reads: TableRef[]; writes: TableRef[] } {
-    const reads = new Map<string, TableRef>();
-    const writes = new Map<string, TableRef>();
-    const onlyShown = ['explain', 'describe', 'show'].includes(this.statement.verb);
-    for (const { use, kind, ref } of this.resolved.values()) {
-      if (kind !== 'system') (use.write && !onlyShown ? writes : reads).set(`${ref.schema}.${ref.table}`, ref);
-    }
-    return { reads: [...reads.values()], writes: [...writes.values()] };
-  }
-
-  private replace(token: Token, name: string): void {
-    this.splices.push({ start: token.start, end: token.end, text: quoteName(name) });
+  private replace(token: number, text: string): void {
+    this.put(this.parser.startOf(token), this.parser.endOf(token), text);
   }
 
   private insert(at: number, text: string): void {
-    this.splices.push({ start: at, end: at, text });
+    this.put(at, at, text);
   }
 
-  private apply(): string {
-    if (this.splices.length === 0) return this.sql;
+  private put(start: number, end: number, text: string): void {
+    const index = this.count++;
+    this.starts[index] = start;
+    this.ends[index] = end;
+    this.texts[index] = text;
+  }
+
+  private apply(sql: string): string {
+    const { starts, ends, texts, count } = this;
+    if (count === 0) return sql;
+    let inOrder = true;
+    for (let at = 1; at < count && inOrder; at += 1) inOrder = starts[at - 1]! <= starts[at]!;
     let result = '';
     let from = 0;
     // a stable sort keeps an alias before a second lock at the same offset
-    for (const splice of this.splices.sort((a, b) => a.start - b.start)) {
-      result += this.sql.slice(from, splice.start) + splice.text;
-      from = splice.end;
+    const order = inOrder
+      ? undefined
+      : Array.from({ length: count }, (_, at) => at).sort((a, b) => starts[a]! - starts[b]!);
+    for (let at = 0; at < count; at += 1) {
+      const index = order === undefined ? at : order[at]!;
+      result += sql.slice(from, starts[index]!) + texts[index]!;
+      from = ends[index]!;
     }
-    return result + this.sql.slice(from);
+    return result + sql.slice(from);
   }
+}
+
+function add(list: TableRef[], ref: TableRef, seen: Set<TableRef> | undefined): void {
+  if (seen !== undefined) {
+    if (seen.has(ref)) return;
+    seen.add(ref);
+  } else if (list.includes(ref)) return;
+  list.push(ref);
 }

@@ -12,7 +12,7 @@ const options: RewriterOptions = {
 };
 const table = createRewriter(options);
 const schema = createRewriter({ ...options, mode: 'schema' });
-const plain: RewriteContext = { sqlMode: { ansiQuotes: false, noBackslashEscapes: false } };
+const plain: RewriteContext = { sqlMode: { ansiQuotes: false, noBackslashEscapes: false }, charset: 'utf8mb4' };
 const code = (sql: string, context = plain): string => {
   const result = table.rewrite(sql, context);
   return result.action === 'refuse' ? result.code : `${result.action}: ${result.sql}`;
@@ -282,6 +282,21 @@ describe('refusals', () => {
     ["set @a=1, sql_mode=''", 'SQL_SET'],
     ['set names gbk', 'SQL_SET'],
     ["set password = 'x'", 'SQL_SET'],
+    ['select 1 from ??', 'SQL_PLACEHOLDER'],
+    ['select 1 from app.??', 'SQL_PLACEHOLDER'],
+    ['select 1 from ??.orders', 'SQL_PLACEHOLDER'],
+    ['select 1 from orders.??', 'SQL_PLACEHOLDER'],
+    ['select 1 from ::name', 'SQL_PLACEHOLDER'],
+    ['select 1 from orders as ??', 'SQL_PLACEHOLDER'],
+    ['insert into ?? values (1)', 'SQL_PLACEHOLDER'],
+    ['delete ?? from orders', 'SQL_PLACEHOLDER'],
+    ['update orders o, items i set ??.a = 1', 'SQL_NOT_UNDERSTOOD'],
+    ['select ??(1)', 'SQL_PLACEHOLDER'],
+    ['select 1 from ?', 'SQL_NOT_UNDERSTOOD'],
+    ['select ???', 'SQL_CHARACTER'],
+    // a blank that only some character sets know
+    ['select 1\u00a0from\u00a0secrets', 'SQL_CHARACTER'],
+    ['select 1a\u2003from secrets', 'SQL_CHARACTER'],
     ['kill 1', 'SQL_ADMIN'],
     ['show binlog events', 'SQL_ADMIN'],
     ["xa start 'a'", 'SQL_XA'],
@@ -292,7 +307,18 @@ describe('refusals', () => {
 
   it('has a case for every code', () => {
     const tried = new Set<string>(cases.map(([, expected]) => expected));
-    expect(Object.keys(sqlRefusals).filter((key) => !tried.has(key))).toEqual(['SQL_MODE_AMBIGUOUS']);
+    expect(Object.keys(sqlRefusals).filter((key) => !tried.has(key))).toEqual([
+      'SQL_MODE_AMBIGUOUS',
+      'SQL_ORACLE_MODE',
+      // of PostgreSQL
+      'SQL_COPY',
+      'SQL_NOTIFY',
+      'SQL_TYPE',
+      'SQL_NAME_IN_STRING',
+      'SQL_CONSTRAINT',
+      'SQL_TOO_LONG',
+      'SQL_PARSER',
+    ]);
   });
 
   it('has every code in the README, word for word', () => {
@@ -316,6 +342,175 @@ describe('sql_mode', () => {
     const sql = "select '\\' from secrets where a = '' -- '";
     expect(code(sql, { sqlMode: { noBackslashEscapes: true, ansiQuotes: false } })).toBe('SQL_REFUSED_TABLE');
     expect(code(sql, {})).toBe('SQL_MODE_AMBIGUOUS');
+  });
+});
+
+describe('functions that could be stored ones', () => {
+  const on = (server: 'mysql' | 'mariadb' | undefined, ignoreSpace?: boolean): RewriteContext => ({
+    ...(server && { server }),
+    sqlMode: { ansiQuotes: false, noBackslashEscapes: false, ...(ignoreSpace !== undefined && { ignoreSpace }) },
+  });
+  it.each<[string, RewriteContext, string]>([
+    // a blank before the bracket, where IGNORE_SPACE decides
+    ['select count (1)', on(undefined, true), 'pass'],
+    ['select count (1)', on(undefined, false), 'SQL_FUNCTION'],
+    ['select count (1)', on(undefined), 'SQL_MODE_AMBIGUOUS'],
+    ['select count(1)', on(undefined), 'pass'],
+    ['select now/**/()', on(undefined, true), 'SQL_FUNCTION'],
+    ['select now /* x */ ()', on(undefined, true), 'SQL_FUNCTION'],
+    ['select abs (1)', on(undefined, false), 'pass'],
+    ['select match (a) against (? in natural language mode) from orders', on(undefined), 'rewrite'],
+    ['select against(1)', on(undefined), 'SQL_FUNCTION'],
+    ["select 1 member of ('[1]')", on(undefined), 'pass'],
+    ['select of(1)', on(undefined), 'SQL_FUNCTION'],
+    ['select 1 member (1)', on(undefined), 'SQL_FUNCTION'],
+    // names that one server only knows
+    ['select uuid_to_bin(?)', on('mysql'), 'pass'],
+    ['select uuid_to_bin(?)', on('mariadb'), 'SQL_FUNCTION'],
+    ['select uuid_to_bin(?)', on(undefined), 'SQL_FUNCTION'],
+    ['select nvl(1, 2)', on('mariadb'), 'pass'],
+    ['select nvl(1, 2)', on('mysql'), 'SQL_FUNCTION'],
+    // constructors and words that fall back to one
+    ['select point(1, 2)', on(undefined), 'pass'],
+    ['select point((1), abs(2))', on(undefined), 'pass'],
+    ['select point(1)', on(undefined), 'SQL_FUNCTION'],
+    ['select point((1, 2))', on(undefined), 'SQL_FUNCTION'],
+    ['select polygon()', on(undefined), 'SQL_FUNCTION'],
+    ['select rollup(1)', on(undefined), 'SQL_FUNCTION'],
+    ['select 1 = sql_cache(1)', on(undefined), 'SQL_FUNCTION'],
+    ['select 1, escape(1)', on(undefined), 'SQL_FUNCTION'],
+    ["select a like ? escape ('|')", on(undefined), 'pass'],
+  ])('%s %j → %s', (sql, context, expected) => {
+    const result = table.rewrite(sql, context);
+    expect(result.action === 'refuse' ? result.code : result.action).toBe(expected);
+  });
+});
+
+describe('functions that the configuration names', () => {
+  const own = createRewriter({ ...options, functions: ['Any_Value', 'fee'] });
+  it.each([
+    ['select any_value(1), FEE(2)', 'pass'],
+    ['select `fee`(2)', 'SQL_FUNCTION'],
+    ['select app.fee(2)', 'SQL_FUNCTION'],
+    ['select fees(2)', 'SQL_FUNCTION'],
+  ])('%s → %s', (sql, expected) => {
+    const result = own.rewrite(sql, plain);
+    expect(result.action === 'refuse' ? result.code : result.action).toBe(expected);
+  });
+});
+
+describe('where a name or a value ends', () => {
+  it.each([
+    // a quoted variable ends at its quote
+    ['select @`a`from secrets', 'SQL_REFUSED_TABLE'],
+    ["select @'a'from secrets", 'SQL_REFUSED_TABLE'],
+    ['select @@`sql_mode`from secrets', 'SQL_REFUSED_TABLE'],
+    ['select @@session.`sql_mode`from secrets', 'SQL_REFUSED_TABLE'],
+    ['select @a`from`secrets', 'pass: select @a`from`secrets'],
+    ['select @a.b from secrets', 'SQL_REFUSED_TABLE'],
+    ['select @', 'SQL_CHARACTER'],
+    ['select @@.a', 'SQL_CHARACTER'],
+    // names are folded as ASCII only
+    ['with straße as (select 1) select * from strasse', 'SQL_AMBIGUOUS'],
+    ['with ß as (select 1) select * from ss', 'SQL_AMBIGUOUS'],
+    ['with \u212a as (select 1) select * from k', 'SQL_AMBIGUOUS'],
+    ['with ı as (select 1) select * from i', 'SQL_AMBIGUOUS'],
+    ['with É as (select 1) select * from secrets', 'SQL_REFUSED_TABLE'],
+    ['select 1 from orders lımıt', 'rewrite: select 1 from `orders_shadow` lımıt'],
+    ['ſelect 1 from orders', 'SQL_NOT_UNDERSTOOD'],
+    ["set ſql_mode = ''", 'SQL_SET'],
+    // literals of ODBC, and what else stands in braces
+    [
+      "select {d '2024-04-12'}, {ts '2024-04-12 00:00:00'} from orders",
+      "rewrite: select {d '2024-04-12'}, {ts '2024-04-12 00:00:00'} from `orders_shadow` AS `orders`",
+    ],
+    ['select {t ?}', 'pass: select {t ?}'],
+    ['select {fn now()}', 'SQL_NOT_UNDERSTOOD'],
+    ['select * from {oj orders}', 'SQL_NOT_UNDERSTOOD'],
+    ['select 1 }', 'SQL_NOT_UNDERSTOOD'],
+    // rows of VALUES against the call
+    ["with w as (values (x'00'), (?)) select * from w", "pass: with w as (values (x'00'), (?)) select * from w"],
+    [
+      "select * from ((values (null, 'k')) as v cross join orders)",
+      "rewrite: select * from ((values (null, 'k')) as v cross join `orders_shadow` AS `orders`)",
+    ],
+    [
+      "select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",
+      "pass: select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",
+    ],
+  ])('%s', (sql, expected) => {
+    expect(code(sql)).toBe(expected);
+  });
+});
+
+describe('character sets', () => {
+  const yen = "select '\u00a5'' from secrets -- '";
+  it.each([
+    [yen, 'utf8mb4', 'pass'],
+    [yen, 'latin1', 'pass'],
+    // drivers cut a character to its low byte, which is a quote here
+    ["select '\u0127 union select a from secrets -- '", 'latin1', 'SQL_CHARACTER'],
+    ["select '\u0127 union select a from secrets -- '", undefined, 'SQL_CHARACTER'],
+    ["select '\u0127 union select a from secrets -- '", 'utf8mb3', 'pass'],
+    ['set names utf8mb4', 'utf8mb4', 'pass'],
+    ['set names latin1', 'latin1', 'pass'],
+    // UTF-8 read as latin1: the second byte of "à" is a blank
+    ['set names latin1', 'utf8mb4', 'SQL_SET'],
+    ['set names default', undefined, 'SQL_SET'],
+    ['set names utf8mb4', 'gbk', 'SQL_SET'],
+    [yen, 'sjis', 'SQL_CHARACTER'],
+    [yen, undefined, 'SQL_CHARACTER'],
+    ["select 'é' from orders", undefined, 'rewrite'],
+    ["select 'é' from orders", 'latin1', 'rewrite'],
+    ["select 'é' from orders", 'gbk', 'SQL_CHARACTER'],
+    ["select 'e' from orders", 'gbk', 'rewrite'],
+  ])('%s in %s → %s', (sql, charset, expected) => {
+    const result = table.rewrite(sql, { sqlMode: plain.sqlMode!, ...(charset && { charset }) });
+    expect(result.action === 'refuse' ? result.code : result.action).toBe(expected);
+  });
+});
+
+describe('placeholders', () => {
+  it.each([
+    [
+      'select ??, a from orders where ?? = ? order by ??',
+      'select ??, a from `orders_shadow` AS `orders` where ?? = ? order by ??',
+    ],
+    ['insert into orders (??) values ?', 'insert into `orders_shadow` (??) values ?'],
+    ['insert into orders set ?', 'insert into `orders_shadow` set ?'],
+    ['update orders set ? where id = ?', 'update `orders_shadow` AS `orders` set ? where id = ?'],
+    ['update orders set ?? = ?, a = ?', 'update `orders_shadow` AS `orders` set ?? = ?, a = ?'],
+    ['select orders.??, ??.id from orders', 'select orders.??, ??.id from `orders_shadow` AS `orders`'],
+    [
+      'select 1 from orders use index (??) where id in (?)',
+      'select 1 from `orders_shadow` AS `orders` use index (??) where id in (?)',
+    ],
+    // named ones may carry any word
+    [
+      'select :from from orders where a=:limit and ::name=:1',
+      'select :from from `orders_shadow` AS `orders` where a=:limit and ::name=:1',
+    ],
+    ['set @a:=(select max(id) from orders)', 'set @a:=(select max(id) from `orders_shadow` AS `orders`)'],
+  ])('%s', (sql, expected) => {
+    expect(code(sql)).toBe(`rewrite: ${expected}`);
+  });
+  it('does not take an object of assignments for one table of several', () => {
+    expect(code('update orders o, branches b set ?')).toBe('SQL_REAL_WRITE');
+  });
+});
+
+describe('sql_mode ORACLE', () => {
+  const oracle: RewriteContext = { sqlMode: { ...plain.sqlMode, oracle: true } };
+  it.each([
+    ['start transaction', 'pass'],
+    ['commit', 'pass'],
+    ['rollback to a', 'pass'],
+    ['begin', 'SQL_ORACLE_MODE'],
+    ['select 1', 'SQL_ORACLE_MODE'],
+    ['delete from orders', 'SQL_ORACLE_MODE'],
+  ])('%s → %s', (sql, expected) => {
+    const result = table.rewrite(sql, oracle);
+    expect(result.action === 'refuse' ? result.code : result.action).toBe(expected);
   });
 });
 

@@ -1,50 +1,96 @@
-import type { Verb } from '../rewriter.js';
-import type { Token } from './lexer.js';
-
-/** Names that a query block makes visible to column qualifiers. `ambiguous`: two tables of one name. */
-export interface Scope {
-  parent?: Scope;
-  names: Map<string, TableUse | 'derived' | 'ambiguous'>;
-}
-
-/** One place where a statement names a table. */
+/** One place where a statement names a table. Tokens are given by their index. */
 export interface TableUse {
-  schema?: Token;
-  name: Token;
-  /** The table's name without quotes. */
+  /** Token of the schema; -1: none is written. */
+  schema: number;
+  name: number;
+  /** The names without quotes; `database` is the session's default schema where none is written. */
+  database: string;
   table: string;
-  alias?: string;
-  /** Where ` AS name` goes when the name is replaced; undefined where the grammar takes no alias. */
-  aliasAt?: number;
+  /** Token of the alias; -1: none. */
+  alias: number;
+  /** Offset where ` AS name` goes when the name is replaced; -1 where the grammar takes no alias. */
+  aliasAt: number;
   write: boolean;
-  /** LOCK TABLES: offset after the whole entry and its lock type, to lock the bare shadow name as well. */
-  lockEntry?: { end: number; tail: string };
+  /** LOCK TABLES: the lock type as written and the offset after it, to lock the bare shadow name as well. */
+  lock: { end: number; type: string } | undefined;
 }
 
-/** `table.column` or `schema.table.column` in an expression. */
+/** A table, a derived table or WITH part, or two of one name. */
+export type Visible = TableUse | 'derived' | 'ambiguous';
+
+/** Gives the name of a token, folded as the server compares it. */
+export interface Namer {
+  foldedName(token: number): string;
+}
+
+const fewNames = 16;
+
+/** Names that a query block makes visible to column qualifiers. Most statements never ask for one, so names are made on demand. */
+export class Scope {
+  readonly parent: Scope | undefined;
+  /** A table in reach is written without an alias (INSERT, DELETE): its qualifiers must follow its name. */
+  bare: boolean;
+  /** Tables; for derived tables and WITH parts the token of their name. */
+  readonly entries: (TableUse | number)[] = [];
+  private index: Map<string, Visible> | undefined;
+
+  constructor(parent: Scope | undefined, bare: boolean) {
+    this.parent = parent;
+    this.bare = bare;
+  }
+
+  /** What this block itself says of a name. `database`: where the qualifier names one. */
+  own(namer: Namer, name: string, database?: string): Visible | undefined {
+    const { entries } = this;
+    if (entries.length > fewNames && database === undefined) return this.indexed(namer).get(name);
+    let found: Visible | undefined;
+    for (const entry of entries) {
+      if (nameOf(namer, entry) !== name) continue;
+      if (database !== undefined && (typeof entry === 'number' || entry.database !== database)) continue;
+      if (found !== undefined) return 'ambiguous';
+      found = typeof entry === 'number' ? 'derived' : entry;
+    }
+    return found;
+  }
+
+  /** The same, from this block outwards. */
+  find(namer: Namer, name: string, database?: string): Visible | undefined {
+    const found = this.own(namer, name, database);
+    return found ?? this.parent?.find(namer, name, database);
+  }
+
+  /** Tables of the block, without derived ones. */
+  tables(): TableUse[] {
+    return this.entries.filter((entry): entry is TableUse => typeof entry !== 'number');
+  }
+
+  private indexed(namer: Namer): Map<string, Visible> {
+    if (this.index !== undefined && this.index.size > 0) return this.index;
+    const index = new Map<string, Visible>();
+    for (const entry of this.entries) {
+      const name = nameOf(namer, entry);
+      index.set(name, index.has(name) ? 'ambiguous' : typeof entry === 'number' ? 'derived' : entry);
+    }
+    this.index = index;
+    return index;
+  }
+}
+
+function nameOf(namer: Namer, entry: TableUse | number): string {
+  if (typeof entry === 'number') return namer.foldedName(entry);
+  return namer.foldedName(entry.alias === -1 ? entry.name : entry.alias);
+}
+
+/** `table.column` or `schema.table.column` in an expression; tokens by index, -1: none. */
 export interface Qualifier {
-  schema?: Token;
-  table: Token;
-  name: string;
+  schema: number;
+  table: number;
   scope: Scope;
 }
 
 /** A target of a multi-table DELETE: names an alias or a table of the references. */
 export interface DeleteTarget {
-  schema?: Token;
-  table: Token;
+  schema: number;
+  table: number;
   use: TableUse;
-}
-
-export interface Statement {
-  verb: Verb;
-  uses: TableUse[];
-  qualifiers: Qualifier[];
-  deleteTargets: DeleteTarget[];
-  /** A schema named on its own, as in SHOW TABLES FROM app. */
-  schemas: Token[];
-  /** FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE or LOCK TABLES: offset of the clause. */
-  lockedAt?: number;
-  /** UPDATE over several tables with an unqualified assignment: which is written is not certain. Its offset. */
-  uncertainWriteAt?: number;
 }

@@ -1,185 +1,214 @@
 import type { Verb } from '../rewriter.js';
+import { inner } from './expression.js';
 import { QueryParser } from './query.js';
-import type { Reader } from './reader.js';
-import type { Scope, TableUse } from './statement.js';
-
-const insertModifiers = new Set(['LOW_PRIORITY', 'DELAYED', 'HIGH_PRIORITY', 'IGNORE']);
-const deleteModifiers = new Set(['LOW_PRIORITY', 'QUICK', 'IGNORE']);
-const updateModifiers = new Set(['LOW_PRIORITY', 'IGNORE']);
-const none: ReadonlySet<string> = new Set();
-const endsSource = new Set(['ON', 'RETURNING', 'AS']);
-const endsAssignments = new Set(['WHERE', 'ORDER', 'LIMIT', 'RETURNING', 'ON']);
+import { Scope, type TableUse } from './statement.js';
+import { F, T, W } from './words.js';
 
 /** INSERT, REPLACE, UPDATE and DELETE. */
-export class WriteParser extends QueryParser {
-  insert(verb: Verb): void {
-    const { reader } = this;
-    this.found.verb = verb;
-    reader.next();
-    while (reader.isOneOf(insertModifiers)) reader.next();
-    reader.takeWords('INTO');
+export abstract class WriteParser extends QueryParser {
+  protected insert(verb: Verb): void {
+    this.verb = verb;
+    this.at += 1;
+    this.modifiers();
+    this.take(W.INTO);
     const target = this.target();
-    const scope: Scope = { names: new Map([[target.table, target]]) };
-    if (reader.isPunct('(') && !this.atQueryBracket()) this.bracketed(scope);
+    const scope = bareScope(target);
+    if (this.peek() === 40 && !this.atQueryBracket()) this.bracketed(scope);
     const sources = this.insertSource(scope);
-    if (reader.takeWords('AS')) {
-      this.declare(scope, reader.nameOf(reader.name()), 'derived');
-      if (reader.isPunct('(')) this.nameList();
+    if (this.take(W.AS)) {
+      scope.entries.push(this.name());
+      if (this.peek() === 40) this.nameList();
     }
-    if (reader.takeWords('ON', 'DUPLICATE', 'KEY', 'UPDATE')) {
-      const both: Scope = { names: new Map(scope.names) };
-      for (const [name, use] of sources?.names ?? []) this.declare(both, name, use === 'ambiguous' ? 'derived' : use);
-      this.expression(both, new Set(['RETURNING']));
+    if (this.take(W.ON)) {
+      if (!(this.takeTwo(W.DUPLICATE, W.KEY) && this.take(W.UPDATE))) {
+        this.fail('SQL_NOT_UNDERSTOOD', 'expected ON DUPLICATE KEY UPDATE');
+      }
+      const both = new Scope(undefined, true);
+      both.entries.push(...scope.entries);
+      for (const entry of sources?.entries ?? []) both.entries.push(entry);
+      this.expression(both, F.returning);
     }
-    if (reader.takeWords('RETURNING')) this.expression({ names: new Map([[target.table, target]]) }, none);
+    if (this.take(W.RETURNING)) this.expression(bareScope(target), 0);
+  }
+
+  private modifiers(): void {
+    while ((this.flags() & F.writeModifier) !== 0) this.at += 1;
   }
 
   /** Reads VALUES, SET or a query; returns the names that a query's tables have. */
   private insertSource(scope: Scope): Scope | undefined {
-    const { reader } = this;
-    if (reader.takeWords('VALUES') || reader.takeWords('VALUE')) {
-      this.expression(scope, endsSource);
+    const id = this.peek();
+    if (id === W.VALUES || id === W.VALUE || id === W.SET) {
+      this.at += 1;
+      this.expression(scope, F.endsSource);
       return undefined;
     }
-    if (reader.takeWords('SET')) {
-      this.expression(scope, endsSource);
-      return undefined;
-    }
-    if (reader.isWord('SELECT') || reader.isWord('WITH') || reader.isPunct('(')) return this.query(undefined);
-    return reader.fail('SQL_NOT_UNDERSTOOD', 'expected VALUES, SET or SELECT');
+    if (id === W.SELECT || id === W.WITH || id === 40) return this.query(undefined);
+    return this.fail('SQL_NOT_UNDERSTOOD', 'expected VALUES, SET or SELECT');
   }
 
   private atQueryBracket(): boolean {
     let ahead = 1;
-    while (this.reader.isPunct('(', ahead)) ahead += 1;
-    return this.reader.isWord('SELECT', ahead) || this.reader.isWord('WITH', ahead);
+    while (this.peek(ahead) === 40) ahead += 1;
+    return this.peek(ahead) === W.SELECT || this.peek(ahead) === W.WITH;
   }
 
   /** The table that is written, in a place that takes no alias. */
   private target(): TableUse {
-    const { reader } = this;
     const use = this.tableName(true);
-    if (this.isCommonTable(use)) reader.fail('SQL_NOT_UNDERSTOOD', 'a WITH part as the target', use.name);
-    if (reader.takeWords('PARTITION')) this.nameList();
-    this.found.uses.push(use);
+    if (this.isCommonTable(use)) this.fail('SQL_NOT_UNDERSTOOD', 'a WITH part as the target', use.name);
+    if (this.take(W.PARTITION)) this.nameList();
+    this.uses.push(use);
     return use;
   }
 
-  update(): void {
-    const { reader } = this;
-    this.found.verb = 'update';
-    reader.next();
-    while (reader.isOneOf(updateModifiers)) reader.next();
-    const scope: Scope = { names: new Map() };
-    const first = this.found.uses.length;
+  protected update(): void {
+    this.verb = 'update';
+    this.at += 1;
+    this.modifiers();
+    const scope = inner(undefined);
     this.tableReferences(scope);
     // only tables of the list itself can be written, not those inside derived tables
-    const listed = [...scope.names.values()].filter((use): use is TableUse => typeof use === 'object');
-    if (!reader.takeWords('SET')) reader.fail('SQL_NOT_UNDERSTOOD', 'expected SET');
+    const listed = scope.tables();
+    this.expect(W.SET, 'SET');
     do this.assignment(scope, listed);
-    while (reader.takePunct(','));
-    if (this.found.uses.slice(first).every((use) => !use.write)) reader.fail('SQL_AMBIGUOUS', 'no table is written');
-    this.takeWhere();
-    this.expression(scope, new Set(['RETURNING']));
-    if (reader.takeWords('RETURNING')) this.expression(scope, none);
+    while (this.take(44));
+    if (listed.every((use) => !use.write)) this.fail('SQL_AMBIGUOUS', 'no table is written');
+    this.take(W.WHERE);
+    this.expression(scope, F.returning);
+    if (this.take(W.RETURNING)) this.expression(scope, 0);
   }
 
   private assignment(scope: Scope, listed: TableUse[]): void {
-    const reader: Reader = this.reader;
-    const column = reader.name();
-    if (reader.takePunct('.')) {
-      const second = reader.name();
-      const three = reader.takePunct('.');
-      if (three) reader.name();
+    const bound = this.peek() === T.param || this.peek() === T.nameParam;
+    const column = bound ? this.at++ : this.name();
+    // `SET ?` with an object: the driver writes the whole list
+    if (this.ids[column] === T.param) {
+      this.writesAny(column, scope, listed);
+      return;
+    }
+    if (!bound && this.take(46)) {
+      const second = this.columnPart();
+      const three = this.take(46);
+      if (three) this.columnPart();
       const table = three ? second : column;
-      const name = reader.nameOf(table);
-      this.found.qualifiers.push({ ...(three && { schema: column }), table, name, scope });
-      const use = scope.names.get(name);
-      if (typeof use !== 'object') reader.fail('SQL_AMBIGUOUS', 'the assigned table is not certain', table);
+      this.note(three ? column : -1, table, scope);
+      if (this.ids[table] === T.nameParam) this.boundTable();
+      const use = scope.own(this, this.foldedName(table), three ? this.nameOf(column) : undefined);
+      if (typeof use !== 'object') this.fail('SQL_AMBIGUOUS', 'the assigned table is not certain', table);
       use.write = true;
     } else {
-      for (const use of listed) use.write = true;
-      if (listed.length !== 1 || scope.names.size !== 1) this.found.uncertainWriteAt ??= column.start;
+      this.writesAny(column, scope, listed);
     }
-    if (!reader.takePunct('=')) {
-      reader.takePunct(':');
-      reader.expectPunct('=');
-    }
-    this.expression(scope, endsAssignments, '', true);
+    this.take(58);
+    this.expect(61, '"="');
+    this.expression(scope, F.endsAssignment, 0, true);
   }
 
-  delete(): void {
-    const { reader } = this;
-    this.found.verb = 'delete';
-    const start = reader.next();
-    while (reader.isOneOf(deleteModifiers)) reader.next();
-    if (reader.isWord('HISTORY')) reader.fail('SQL_SYSTEM_TIME', 'DELETE HISTORY');
-    if (!reader.takeWords('FROM')) {
+  private columnPart(): number {
+    return this.peek() === T.nameParam ? this.at++ : this.name();
+  }
+
+  private writesAny(column: number, scope: Scope, listed: TableUse[]): void {
+    for (const use of listed) use.write = true;
+    if ((listed.length !== 1 || scope.entries.length !== 1) && this.uncertainWriteAt === -1) {
+      this.uncertainWriteAt = this.starts[column]!;
+    }
+  }
+
+  protected delete(): void {
+    this.verb = 'delete';
+    const start = this.at;
+    this.at += 1;
+    this.modifiers();
+    if (this.peek() === W.HISTORY) this.fail('SQL_SYSTEM_TIME', 'DELETE HISTORY');
+    if (!this.take(W.FROM)) {
       const targets = this.targets();
-      if (!reader.takeWords('FROM')) reader.fail('SQL_NOT_UNDERSTOOD', 'expected FROM');
+      this.expect(W.FROM, 'FROM');
       this.deleteFrom(targets);
       return;
     }
     if (this.usesUsing()) {
       const targets = this.targets();
-      if (!reader.takeWords('USING')) reader.fail('SQL_NOT_UNDERSTOOD', 'expected USING', start);
+      if (!this.take(W.USING)) this.fail('SQL_NOT_UNDERSTOOD', 'expected USING', start);
       this.deleteFrom(targets);
       return;
     }
     const use = this.target();
-    if (reader.isWord('FOR')) reader.fail('SQL_SYSTEM_TIME', 'a temporal clause');
+    if (this.peek() === W.FOR) this.fail('SQL_SYSTEM_TIME', 'a temporal clause');
     this.alias(use);
-    const scope: Scope = { names: new Map([[use.alias ?? use.table, use]]) };
-    this.tail(scope);
+    this.tail(bareScope(use));
   }
 
   /** WHERE … [ORDER BY …] [LIMIT …] [RETURNING …] */
   private tail(scope: Scope): void {
-    const { reader } = this;
-    const goesOn = ['WHERE', 'ORDER', 'LIMIT', 'RETURNING'].some((word) => reader.isWord(word));
-    if (reader.peek() && !goesOn) reader.fail('SQL_NOT_UNDERSTOOD', 'unexpected text after the table');
-    this.takeWhere();
-    this.expression(scope, new Set(['RETURNING']));
-    if (reader.takeWords('RETURNING')) this.expression(scope, none);
+    const id = this.peek();
+    const goesOn = id === W.WHERE || id === W.ORDER || id === W.LIMIT || id === W.RETURNING;
+    if (id !== T.end && !goesOn) this.fail('SQL_NOT_UNDERSTOOD', 'unexpected text after the table');
+    this.take(W.WHERE);
+    this.expression(scope, F.returning);
+    if (this.take(W.RETURNING)) this.expression(scope, 0);
   }
 
   /** True for DELETE FROM t1, t2 USING …: a comma, `.*` or USING follows the first name. */
   private usesUsing(): boolean {
-    const { reader } = this;
-    const ahead = reader.isPunct('.', 1) && !reader.isPunct('*', 2) ? 3 : 1;
-    return reader.isPunct(',', ahead) || reader.isPunct('.', ahead) || reader.isWord('USING', ahead);
+    const ahead = this.peek(1) === 46 && this.peek(2) !== 42 ? 3 : 1;
+    const id = this.peek(ahead);
+    return id === 44 || id === 46 || id === W.USING;
   }
 
   private targets(): TableUse[] {
-    const { reader } = this;
     const targets: TableUse[] = [];
     do {
-      const first = reader.name();
-      let target: TableUse = { name: first, table: reader.nameOf(first), write: true };
-      if (reader.isPunct('.') && !reader.isPunct('*', 1)) {
-        reader.next();
-        const name = reader.name();
-        target = { schema: first, name, table: reader.nameOf(name), write: true };
+      if (this.peek() === T.nameParam) this.boundTable();
+      let schema = -1;
+      let name = this.name();
+      if (this.peek() === 46 && this.peek(1) !== 42) {
+        this.at += 1;
+        schema = name;
+        name = this.name();
       }
-      if (reader.takePunct('.')) reader.expectPunct('*');
-      targets.push(target);
-    } while (reader.takePunct(','));
+      if (this.take(46)) this.expect(42, '"*"');
+      targets.push({
+        schema,
+        name,
+        database: schema === -1 ? this.options.database : this.nameOf(schema),
+        table: this.nameOf(name),
+        alias: -1,
+        aliasAt: -1,
+        write: true,
+        lock: undefined,
+      });
+    } while (this.take(44));
     return targets;
   }
 
   private deleteFrom(targets: TableUse[]): void {
-    const reader: Reader = this.reader;
-    const scope: Scope = { names: new Map() };
+    const scope = inner(undefined);
     this.tableReferences(scope);
     for (const target of targets) {
-      const use = scope.names.get(target.table);
-      const qualifiedAlias = target.schema !== undefined && typeof use === 'object' && use.alias !== undefined;
-      if (typeof use !== 'object' || qualifiedAlias) {
-        reader.fail('SQL_AMBIGUOUS', 'the table to delete from is not certain', target.name);
+      const use = scope.own(this, this.foldedName(target.name));
+      // the server refuses both (1109), but the aliased shadow would answer
+      const isOther =
+        typeof use === 'object' &&
+        (use.alias === -1 ? !this.sameName(use.database, target.database) : target.schema !== -1);
+      if (typeof use !== 'object' || isOther) {
+        this.fail('SQL_AMBIGUOUS', 'the table to delete from is not certain', target.name);
       }
       use.write = true;
-      this.found.deleteTargets.push({ ...(target.schema && { schema: target.schema }), table: target.name, use });
+      this.deleteTargets.push({ schema: target.schema, table: target.name, use });
     }
     this.tail(scope);
   }
+
+  private sameName(one: string, other: string): boolean {
+    return one === other || (this.options.ignoreCase && one.toLowerCase() === other.toLowerCase());
+  }
+}
+
+/** The names after a table that takes no alias. */
+function bareScope(use: TableUse): Scope {
+  const scope = new Scope(undefined, true);
+  scope.entries.push(use);
+  return scope;
 }

@@ -36,8 +36,8 @@ export interface Statement {
   columns: QualifiedColumn[];
   /** Names that FROM items have other than by being a table without an alias. */
   aliases: Set<string>;
-  /** ON CONFLICT ON CONSTRAINT: where a constraint is named. */
-  constraintAt?: number;
+  /** ON CONFLICT ON CONSTRAINT: names of constraints; `at` is where that ON stands. */
+  constraints: { name: string; at: number }[];
 }
 
 export interface CollectOptions {
@@ -88,7 +88,7 @@ const strings = (value: unknown): string[] =>
   list(value).map((entry) => (isTree(entry.String) ? String(entry.String.sval ?? '') : ''));
 
 class Collector {
-  readonly found: Omit<Statement, 'verb'> = { uses: [], columns: [], aliases: new Set() };
+  readonly found: Omit<Statement, 'verb'> = { uses: [], columns: [], aliases: new Set(), constraints: [] };
   private readonly options: CollectOptions;
   /** Which use a RangeVar became, for locking clauses. */
   private readonly useOf = new Map<Tree, TableUse>();
@@ -286,7 +286,7 @@ class Collector {
           throw new Refusal('SQL_FUNCTION', 'a sampling method that is not built in', at(tree));
         break;
       case 'InferClause':
-        if (tree.conname !== undefined) this.found.constraintAt = at(tree);
+        if (typeof tree.conname === 'string') this.found.constraints.push({ name: tree.conname, at: at(tree) });
         break;
       case 'TruncateStmt':
         if (!this.options.truncate) throw new Refusal('SQL_TRUNCATE', 'TRUNCATE', 0);

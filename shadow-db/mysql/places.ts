@@ -1,0 +1,84 @@
+import type { SqlRefusalCode } from '../codes.js';
+import type { Mapping } from '../mapping.js';
+import { quoteName } from '../names.js';
+import type { TableRef } from '../rewriter.js';
+
+/** What the configuration says of one table name, ready to be spliced. Shared by all statements that name the table. */
+export interface Place {
+  kind: 'shadow' | 'real-read' | 'system' | 'refused';
+  ref: TableRef;
+  /** Why the table is refused. */
+  code: SqlRefusalCode | undefined;
+  /** Quoted: the shadow table, its schema, and the real schema. */
+  target: string;
+  targetSchema: string;
+  realSchema: string;
+  /** ` AS `, with the real name as written. */
+  alias: string;
+}
+
+/** Hostile text could bring any number of names. */
+const mostPlaces = 10_000;
+
+/** Looks tables up by the names as written; what was found once is kept. */
+export class Places {
+  private readonly mapping: Mapping;
+  private readonly known = new Map<string, Map<string, Place>>();
+  private count = 0;
+
+  constructor(mapping: Mapping) {
+    this.mapping = mapping;
+  }
+
+  of(schema: string, table: string): Place {
+    const known = this.known.get(schema)?.get(table);
+    return known ?? this.add(schema, table);
+  }
+
+  private add(schema: string, table: string): Place {
+    if (this.count >= mostPlaces) {
+      this.known.clear();
+      this.count = 0;
+    }
+    const place = this.look(schema, table);
+    let ofSchema = this.known.get(schema);
+    if (ofSchema === undefined) {
+      ofSchema = new Map();
+      this.known.set(schema, ofSchema);
+    }
+    ofSchema.set(table, place);
+    this.count += 1;
+    return place;
+  }
+
+  private look(schema: string, table: string): Place {
+    const { mapping } = this;
+    const isSystem = schema.toLowerCase() === 'information_schema';
+    const code = isSystem ? undefined : this.refusalOf(schema, table);
+    const tableClass = mapping.classOf(schema, table);
+    const real = mapping.realOf(schema, table);
+    const target = code === undefined && !isSystem ? mapping.targetOf(schema, table) : { schema, table };
+    return {
+      kind: isSystem
+        ? 'system'
+        : code !== undefined || tableClass === undefined
+          ? 'refused'
+          : (tableClass as 'shadow' | 'real-read'),
+      ref: { schema: real.schema, table: real.table, target: `${target.schema}.${target.table}` },
+      code,
+      target: quoteName(target.table),
+      targetSchema: quoteName(target.schema),
+      realSchema: quoteName(real.schema),
+      alias: ` AS ${quoteName(table)}`,
+    };
+  }
+
+  private refusalOf(schema: string, table: string): SqlRefusalCode | undefined {
+    const { mapping } = this;
+    if (mapping.isShadowName(schema, table)) return 'SQL_SHADOW_NAME';
+    const tableClass = mapping.classOf(schema, table);
+    if (tableClass === 'refuse') return 'SQL_REFUSED_TABLE';
+    if (tableClass !== undefined) return undefined;
+    return mapping.isDatabase(schema) ? 'SQL_UNCLASSED_TABLE' : 'SQL_OTHER_SCHEMA';
+  }
+}
