@@ -106,7 +106,9 @@ describe('facts of PostgreSQL that the rewriter rests on', () => {
       "CREATE FUNCTION computed(record) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'own'; END $$",
     );
     expect(await rows('SELECT orders.computed FROM orders')).toEqual([['own']]);
-    await client.query('DROP FUNCTION public.lower(int); DROP FUNCTION public.lower(text); DROP FUNCTION computed(record)');
+    await client.query(
+      'DROP FUNCTION public.lower(int); DROP FUNCTION public.lower(text); DROP FUNCTION computed(record)',
+    );
   });
 
   it('every listed function is built in, and touches nothing that the list says it does not', async () => {

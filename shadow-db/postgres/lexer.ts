@@ -21,12 +21,22 @@ const deepest = 1000;
 /** The parser's time grows with the square of the number of comments: 25,000 took 19 s. */
 const mostComments = 1000;
 
-const identifierStart = /[A-Za-z_\u0080-\uffff]/;
 const identifier = /[A-Za-z0-9_$\u0080-\uffff]*/y;
-const blank = /[ \t\n\r\f\v]+/y;
 const dollarQuote = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 // a number that has a letter, "_" or "0x" in it means different things to PostgreSQL 14, 15 and 16
 const number = /(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
+/** What an ASCII character begins; 0: something that is looked at more closely, or nothing. */
+const [blank, letter, digit, mark, sign] = [1, 2, 3, 4, 5];
+const kindOf = new Uint8Array(128);
+for (const [characters, kind] of [
+  [' \t\n\r\f\v', blank],
+  ['abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', letter],
+  ['0123456789', digit],
+  ['()[],;:.', mark],
+  ['+-*/<>=~!@#%^&|`?', sign],
+] as const) {
+  for (const character of characters) kindOf[character.charCodeAt(0)] = kind;
+}
 const operator = /[+\-*/<>=~!@#%^&|`?]+/y;
 
 /**
@@ -59,24 +69,45 @@ class Lexer {
 
   private next(): void {
     const { sql, at: start } = this;
-    const char = sql[start]!;
-    const following = sql[start + 1];
-    if (this.match(blank) !== undefined) return;
-    if (char === '-' && following === '-') this.lineComment();
-    else if (char === '/' && following === '*') this.blockComment();
-    else if (char === "'") this.string(this.conforming ? 'plain' : 'unknown', 1);
-    else if (char === '"') this.quoted(1, false);
-    else if (following === "'" && /[eE]/.test(char)) this.string('escapes', 2);
-    else if (following === "'" && /[bBxX]/.test(char)) this.string('plain', 2);
-    else if (following === "'" && /[nN]/.test(char)) this.string(this.conforming ? 'plain' : 'unknown', 2);
-    else if (/^[uU]&'/.test(sql.slice(start, start + 3))) this.string('plain', 3);
-    else if (/^[uU]&"/.test(sql.slice(start, start + 3))) this.quoted(3, true);
-    else if (char === '$') this.dollar();
-    else if (identifierStart.test(char)) this.word();
-    else if (/\d/.test(char) || /^\.\d/.test(sql.slice(start, start + 2))) this.number();
-    else if ('()[],;:.'.includes(char)) this.symbol(char);
-    else if (/[+\-*/<>=~!@#%^&|`?]/.test(char)) this.operator();
-    else throw new Refusal('SQL_CHARACTER', `the character ${JSON.stringify(char)} begins nothing`, start);
+    const code = sql.charCodeAt(start);
+    const kind = code < 128 ? kindOf[code] : letter;
+    if (kind === blank) {
+      this.at += 1;
+    } else if (kind === letter) {
+      // few letters begin anything but a word
+      const following = sql.charCodeAt(start + 1);
+      if (following === 39 || following === 38) this.prefixed();
+      else this.word();
+    } else if (kind === mark) {
+      this.symbol();
+    } else if (kind === digit) {
+      this.number();
+    } else if (kind === sign) {
+      if (code === 45 && sql.charCodeAt(start + 1) === 45) this.lineComment();
+      else if (code === 47 && sql.charCodeAt(start + 1) === 42) this.blockComment();
+      else this.operator();
+    } else if (code === 39) {
+      this.string(this.conforming ? 'plain' : 'unknown', 1);
+    } else if (code === 34) {
+      this.quoted(1, false);
+    } else if (code === 36) {
+      this.dollar();
+    } else {
+      throw new Refusal('SQL_CHARACTER', `the character ${JSON.stringify(sql[start])} begins nothing`, start);
+    }
+  }
+
+  /** A letter before a quote, or `U&` before one. */
+  private prefixed(): void {
+    const { sql, at: start } = this;
+    const found = /[eE]'|[bBxX]'|[nN]'|[uU]&['"]/y;
+    found.lastIndex = start;
+    const prefix = found.exec(sql)?.[0].toLowerCase();
+    if (prefix === undefined) this.word();
+    else if (prefix === "e'") this.string('escapes', 2);
+    else if (prefix === "n'") this.string(this.conforming ? 'plain' : 'unknown', 2);
+    else if (prefix === 'u&"') this.quoted(3, true);
+    else this.string('plain', prefix.length);
   }
 
   private word(): void {
@@ -203,8 +234,13 @@ class Lexer {
     }
   }
 
-  private symbol(char: string): void {
+  private symbol(): void {
     const start = this.at;
+    const char = this.sql[start];
+    if (char === '.' && /\d/.test(this.sql[start + 1] ?? '')) {
+      this.number();
+      return;
+    }
     this.at += 1;
     const next = this.sql[this.at];
     if (char === ':' && (next === ':' || next === '=')) this.at += 1;
@@ -224,7 +260,7 @@ class Lexer {
 
 /** ASCII only: the server leaves other letters alone where the encoding has several bytes a character. */
 function fold(word: string): string {
-  return word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return /[A-Z]/.test(word) ? word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : word;
 }
 
 /** What is no character stays as it is: the parser refuses it. */
