@@ -12,7 +12,7 @@ export const sqlRefusals = {
   SQL_NOT_UNDERSTOOD: 'This part of the statement is not understood, so its tables are not certain.',
   SQL_TOO_DEEP: 'Brackets are nested too deeply to be checked.',
   SQL_MODE_AMBIGUOUS:
-    'The meaning depends on a session setting (ANSI_QUOTES, NO_BACKSLASH_ESCAPES, IGNORE_SPACE, standard_conforming_strings). Pass it as context, or use parameters instead of literals.',
+    'The meaning depends on a session setting (sql_mode, standard_conforming_strings). Pass it as context, or use parameters instead of literals.',
   SQL_ORACLE_MODE: 'In sql_mode ORACLE only transactions are understood. Use another sql_mode on shadow connections.',
   SQL_PLACEHOLDER:
     'A name that is put in later (?? or ::name) cannot be redirected. Format the statement first (mysql2: connection.format), then rewrite it.',

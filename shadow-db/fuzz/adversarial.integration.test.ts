@@ -38,7 +38,9 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
   it.each(Object.entries(refused))('%s are refused', async (_kind, statements) => {
     for (const sql of statements) {
       for (const sqlMode of sqlModes)
-        expect({ input: sql, sqlMode, ...(await prey.attack(inPrey(sql), sqlMode)) }).toMatchObject({ action: "refuse" });
+        expect({ input: sql, sqlMode, ...(await prey.attack(inPrey(sql), sqlMode)) }).toMatchObject({
+          action: 'refuse',
+        });
     }
   });
 

@@ -126,6 +126,11 @@ export class Reader {
     return this.lexer.nameAt(token);
   }
 
+  isQuoted(token: number): boolean {
+    const code = this.sql.charCodeAt(this.starts[token]!);
+    return code === 96 || code === 34;
+  }
+
   startOf(token: number): number {
     return this.starts[token]!;
   }

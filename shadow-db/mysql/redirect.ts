@@ -121,7 +121,8 @@ export class Redirector {
     const { parser } = this;
     if (this.schemaMode) this.replace(schema, this.places.of(use.database, use.table).targetSchema);
     // once the table has an alias, a target with a schema is error 1109
-    else this.put(parser.startOf(schema), parser.startOf(table), '');
+    // (a quoted one may stand right behind a word)
+    else this.put(parser.startOf(schema), parser.startOf(table), parser.isQuoted(schema) ? ' ' : '');
   }
 
   private spliceSchema(token: number): void {
@@ -163,8 +164,12 @@ export class Redirector {
       : Array.from({ length: count }, (_, at) => at).sort((a, b) => starts[a]! - starts[b]!);
     for (let at = 0; at < count; at += 1) {
       const index = order === undefined ? at : order[at]!;
-      result += sql.slice(from, starts[index]!) + texts[index]!;
-      from = ends[index]!;
+      const [start, end, text] = [starts[index]!, ends[index]!, texts[index]!];
+      // two backticks that meet would be one in a name
+      const before = start > from && sql.charCodeAt(start - 1) === 96 && text.charCodeAt(0) === 96 ? ' ' : '';
+      const after = end < sql.length && sql.charCodeAt(end) === 96 && text.endsWith('`') ? ' ' : '';
+      result += sql.slice(from, start) + before + text + after;
+      from = end;
     }
     return result + sql.slice(from);
   }

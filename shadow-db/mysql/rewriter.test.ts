@@ -401,6 +401,14 @@ describe('functions that the configuration names', () => {
 
 describe('where a name or a value ends', () => {
   it.each([
+    // two backticks must not meet, nor two words
+    ['delete`app`.orders from orders', 'rewrite: delete orders from `orders_shadow` AS `orders`'],
+    ['select 1 from orders`o`', 'rewrite: select 1 from `orders_shadow` `o`'],
+    ['select 1 from`orders`o,`items`', 'rewrite: select 1 from`orders_shadow`o,`items_shadow` AS `items`'],
+    [
+      'delete from orders where`orders`.a=orders.b',
+      'rewrite: delete from `orders_shadow` where`orders_shadow`.a=`orders_shadow`.b',
+    ],
     // a quoted variable ends at its quote
     ['select @`a`from secrets', 'SQL_REFUSED_TABLE'],
     ["select @'a'from secrets", 'SQL_REFUSED_TABLE'],
