@@ -15,10 +15,10 @@ export const canaryNumber = 770_077;
 const shadowTables = ['orders', 'items', 'people', 'ss', 's', 'i', 'k', 'strasse', 'select', 'my table'];
 
 export interface AttackOptions {
-  ansiQuotes?: boolean;
-  noBackslashEscapes?: boolean;
-  /** sql_mode flags of the session, besides those two. */
+  /** sql_mode flags of the session, besides the strict one. */
   flags?: readonly string[];
+  /** The rewriter knows nothing of the session. */
+  untold?: boolean;
   via?: 'query' | 'execute';
 }
 
@@ -54,7 +54,7 @@ export class Prey {
 
   /** `functions`: stored functions of these names are made, which give back a real row. */
   static async open(url: string, mode: 'table' | 'schema', functions: readonly string[] = []): Promise<Prey> {
-    const prey = new Prey(url, mode, await createConnection(url));
+    const prey = new Prey(url, mode, await createConnection({ uri: url, multipleStatements: true }));
     try {
       await prey.make(functions);
       prey.before = await prey.checksum();
@@ -111,16 +111,16 @@ export class Prey {
     await this.root.query(`CREATE SEQUENCE ${schema}.seq`);
   }
 
+  /** The real tables of both schemas, and where the sequence is. */
   private async checksum(): Promise<string> {
-    const [tables] = await this.root.query(
-      `SELECT CONCAT(table_schema, '.\`', table_name, '\`') AS name FROM information_schema.tables
-       WHERE table_schema IN (?, ?) AND table_type IN ('BASE TABLE', 'SEQUENCE') AND table_name NOT LIKE ? ORDER BY 1`,
-      [this.database, `${this.database}_other`, `%${suffix.replace('_', '\\_')}`],
+    const real = [...shadowTables, 'branches', 'secrets', 'ledger'].map(
+      (name) => `${this.database}.${quoteName(name)}`,
     );
-    const names = (tables as { name: string }[]).map(({ name }) => name);
-    const [sums] = await this.root.query(`CHECKSUM TABLE ${names.join(', ')}`);
-    const [sequence] = await this.root.query(`SELECT next_not_cached_value FROM ${this.database}.seq`);
-    return JSON.stringify([sums, sequence]);
+    const tables = [...real, `${this.database}_other.orders`, `${this.database}_other.ledger`].join(', ');
+    const [sums] = await this.root.query(
+      `CHECKSUM TABLE ${tables}; SELECT next_not_cached_value FROM ${this.database}.seq`,
+    );
+    return JSON.stringify(sums);
   }
 
   /** A connection of the unrestricted account, for one set of options; further attacks with the same options use it again. */
@@ -135,18 +135,14 @@ export class Prey {
 
   /** Redirects and, unless it was refused, runs the statement. Whatever it did to the session is undone. */
   async attack(sql: string, options: AttackOptions = {}, connect: ConnectionOptions = {}): Promise<Attack> {
-    const { ansiQuotes = false, noBackslashEscapes = false, flags = [], via = 'query' } = options;
-    const context: RewriteContext = { sqlMode: { ansiQuotes, noBackslashEscapes } };
+    const { flags = [], untold = false, via = 'query' } = options;
+    const context = untold ? {} : contextOf(flags, connect);
     const answer = this.rewriter.rewrite(sql, context);
     if (answer.action === 'refuse') return { action: 'refuse', code: answer.code };
     const connection = await this.connection(connect);
-    const modes = [
-      'STRICT_TRANS_TABLES',
-      ...flags,
-      ...(ansiQuotes ? ['ANSI_QUOTES'] : []),
-      ...(noBackslashEscapes ? ['NO_BACKSLASH_ESCAPES'] : []),
-    ];
-    await connection.query(`SET sql_mode = '${modes.join(',')}', max_statement_time = 2; START TRANSACTION`);
+    await connection.query(
+      `SET sql_mode = '${['STRICT_TRANS_TABLES', ...flags].join(',')}', max_statement_time = 2; START TRANSACTION`,
+    );
     const result: Attack = { action: 'ran', sql: answer.sql, errno: 0, message: '' };
     try {
       const [rows] = via === 'query' ? await connection.query(answer.sql) : await connection.execute(answer.sql);
@@ -157,10 +153,10 @@ export class Prey {
     }
     // what is locked or uncommitted would hide from the other connection
     await connection.query('COMMIT; UNLOCK TABLES');
-    const now = await this.checksum();
-    if (now !== this.before) {
-      result.leak = `a real table changed: ${this.before} → ${now}`;
-      this.before = now;
+    // what a SELECT may have changed is asked for by `changed`, later: it costs as much as the attack
+    if (answer.verb !== 'select') {
+      const leak = result.leak ?? (await this.changed());
+      if (leak !== undefined) result.leak = leak;
     }
     if (!['select', 'insert', 'replace', 'update', 'delete'].includes(answer.verb)) {
       await connection.reset();
@@ -169,12 +165,31 @@ export class Prey {
     return result;
   }
 
+  /** What is other in the real tables than when this was asked before; undefined when nothing is. */
+  async changed(): Promise<string | undefined> {
+    const { before } = this;
+    const now = await this.checksum();
+    this.before = now;
+    return now === before ? undefined : `a real table changed: ${before} → ${now}`;
+  }
+
   async close(): Promise<void> {
     for (const connection of this.connections.values())
       await connection.then((open) => open.end()).catch(() => undefined);
     for (const schema of this.schemas) await this.root.query(`DROP DATABASE IF EXISTS ${schema}`);
     await this.root.end();
   }
+}
+
+/** What the agent can tell of such a session. */
+function contextOf(flags: readonly string[], connect: ConnectionOptions): RewriteContext {
+  const sqlMode = {
+    ansiQuotes: flags.includes('ANSI_QUOTES') || flags.includes('ORACLE'),
+    noBackslashEscapes: flags.includes('NO_BACKSLASH_ESCAPES'),
+    ignoreSpace: flags.includes('IGNORE_SPACE') || flags.includes('ORACLE'),
+    oracle: flags.includes('ORACLE'),
+  };
+  return { sqlMode, server: 'mariadb', charset: connect.charset?.split('_')[0]?.toLowerCase() ?? 'utf8mb4' };
 }
 
 /** True when a canary is anywhere in what came back. */

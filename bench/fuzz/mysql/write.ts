@@ -99,7 +99,9 @@ function selectFor(draft: Draft, table: Table, columns: Column[]): { pieces: Pie
   if (choices.chance(20)) {
     const definitions = commonTableExpressions(draft, 1);
     const inner = query(draft, undefined, 1, { kinds: columns.map(({ kind }) => kind), nested: true });
-    return { pieces: [...definitions, ...inner.pieces] };
+    // in an order of its own: which row comes last decides, where keys meet
+    const order = columns.map((_, index) => String(index + 1));
+    return { pieces: sql`${definitions} ${inner.pieces} ORDER BY ${between(',', order)}` };
   }
   const others = world.tables.filter((other) => other !== table);
   const from = choices.pick(others.length > 0 ? others : [table]);
