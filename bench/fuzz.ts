@@ -49,7 +49,7 @@ const servers: Record<string, () => Promise<Server>> = {
   },
   async postgres() {
     const { postgres, omissions, stop } = await startServers(say, {
-      leaveOut: ['mysql', 'kafka', 'redis'],
+      leaveOut: ['kafka', 'redis'],
       postgres: true,
     });
     if (postgres !== undefined) return { dialect: new PostgresDialect(postgres.url) as Dialect<any, any>, stop };
