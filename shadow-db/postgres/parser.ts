@@ -1,3 +1,4 @@
+/// <reference path="./libpg-query.d.ts" />
 import type { ParserInstance } from 'libpg-query/wasm/libpg-query.js';
 import { Refusal } from '../codes.js';
 
