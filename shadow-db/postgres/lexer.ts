@@ -21,7 +21,6 @@ const deepest = 1000;
 /** The parser's time grows with the square of the number of comments: 25,000 took 19 s. */
 const mostComments = 1000;
 
-const identifier = /[A-Za-z0-9_$\u0080-\uffff]*/y;
 const dollarQuote = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 // a number that has a letter, "_" or "0x" in it means different things to PostgreSQL 14, 15 and 16
 const number = /(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
@@ -61,8 +60,10 @@ class Lexer {
 
   run(): Token[] {
     const { sql } = this;
-    const bad = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.exec(sql);
-    if (bad !== null) throw new Refusal('SQL_CHARACTER', 'NUL or half a character', bad.index);
+    if (/[\0\ud800-\udfff]/.test(sql)) {
+      const bad = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.exec(sql);
+      if (bad !== null) throw new Refusal('SQL_CHARACTER', 'NUL or half a character', bad.index);
+    }
     while (this.at < sql.length) this.next();
     return this.tokens;
   }
@@ -111,9 +112,11 @@ class Lexer {
   }
 
   private word(): void {
-    const start = this.at;
-    this.match(identifier);
-    this.push('word', fold(this.sql.slice(start, this.at)), start);
+    const { sql, at: start } = this;
+    let at = start + 1;
+    while (at < sql.length && continues(sql.charCodeAt(at))) at += 1;
+    this.at = at;
+    this.push('word', fold(sql.slice(start, at)), start);
   }
 
   private push(kind: TokenKind, text: string, start: number): void {
@@ -166,7 +169,7 @@ class Lexer {
         edge.lastIndex += 1;
       } else if (sql[edge.lastIndex] === "'") {
         edge.lastIndex += 1;
-      } else if (!this.continues(edge.lastIndex)) {
+      } else if (!this.goesOn(edge.lastIndex)) {
         break;
       } else {
         // 'a' <newline> 'b' is one string, and the rules of its beginning go on
@@ -178,7 +181,7 @@ class Lexer {
     this.push('string', '', start);
   }
 
-  private continues(from: number): boolean {
+  private goesOn(from: number): boolean {
     const gap = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y;
     gap.lastIndex = from;
     return gap.test(this.sql);
@@ -258,6 +261,11 @@ class Lexer {
   }
 }
 
+/** A letter, a digit, "_", "$" or anything beyond ASCII. */
+function continues(code: number): boolean {
+  return code >= 128 || code === 36 || kindOf[code] === letter || kindOf[code] === digit;
+}
+
 /** ASCII only: the server leaves other letters alone where the encoding has several bytes a character. */
 function fold(word: string): string {
   return /[A-Z]/.test(word) ? word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : word;
@@ -282,18 +290,18 @@ function decodeUnicode(text: string, mark: string): string {
   return decoded;
 }
 
-const brackets = new Map([
-  ['(', 'open'],
-  ['[', 'open'],
-  ['case', 'open'],
-  [')', 'close'],
-  [']', 'close'],
-  ['end', 'close'],
+/**
+ * What words and symbols do to depth. `chain`: these nest without brackets and count until the next bracket closes. `flat`: these end
+ * a run of operators; what stands beside them is on one level.
+ */
+const effects = new Map<string, 'open' | 'close' | 'chain' | 'flat'>([
+  ...['(', '[', 'case'].map((text) => [text, 'open'] as const),
+  ...[')', ']', 'end'].map((text) => [text, 'close'] as const),
+  ...['join', 'union', 'intersect', 'except'].map((text) => [text, 'chain'] as const),
+  ...', and or when then else select from where on using group order having limit returning values set'
+    .split(' ')
+    .map((text) => [text, 'flat'] as const),
 ]);
-/** Chains that nest without brackets: they count until the next bracket closes. */
-const chains = new Set(['join', 'union', 'intersect', 'except']);
-/** These end a chain of operators: what stands beside them is on one level. */
-const flat = new Set(['and', 'or', 'select', 'from', 'where', 'values', 'set']);
 
 /**
  * Refuses text that nests so deeply that a parser made of recursive functions may run out of stack. The bound is taken from the
@@ -304,21 +312,21 @@ export function checkDepth(tokens: readonly Token[]): void {
   let level = { run: 0, chain: 0 };
   let outer = 0;
   for (const { kind, text, start } of tokens) {
-    const bracket = kind === 'symbol' || kind === 'word' ? brackets.get(text) : undefined;
-    if (bracket === 'open') {
+    const effect = kind === 'word' || kind === 'symbol' ? effects.get(text) : undefined;
+    if (effect === 'open') {
       outer += level.run + level.chain + 1;
       levels.push(level);
       level = { run: 0, chain: 0 };
-    } else if (bracket === 'close') {
-      level = levels.pop() ?? { run: 0, chain: 0 };
-      outer = Math.max(0, outer - level.run - level.chain - 1);
-    } else if (kind === 'symbol' && text === ',') {
+    } else if (effect === 'close') {
+      const last = levels.pop();
+      if (last !== undefined) outer -= last.run + last.chain + 1;
+      level = last ?? { run: 0, chain: 0 };
+    } else if (effect === 'chain') {
+      level.chain += 1;
       level.run = 0;
-    } else if (kind === 'word') {
-      if (chains.has(text)) level.chain += 1;
-      else if (flat.has(text)) level.run = 0;
-      else level.run += 1;
-    } else if (kind === 'operator' || text === '::') {
+    } else if (effect === 'flat') {
+      level.run = 0;
+    } else if (kind === 'word' || kind === 'operator' || text === '::') {
       level.run += 1;
     }
     if (outer + level.run + level.chain > deepest)

@@ -397,6 +397,25 @@ describe('context and options', () => {
   });
 });
 
+describe('long statements', () => {
+  it.each([
+    ['values', `insert into orders values ${'(1, $1, now()),'.repeat(2000)}(2)`],
+    ['an IN list', `select 1 from orders where id in (${'1,'.repeat(5000)}2)`],
+    ['OR', `delete from orders where ${'a = 1 or '.repeat(3000)}true`],
+    ['CASE', `update orders set n = case id ${"when 1 then 'x' || 'y' ".repeat(2000)} else n end`],
+    [
+      'joins',
+      `select 1 from orders${Array.from({ length: 150 }, (_, n) => ` join items i${n} on i${n}.id = orders.id and i${n}.n > 1`).join('')}`,
+    ],
+    ['unions', `select 1 from orders${' union all select 2 from items where a + b = c'.repeat(300)}`],
+    ['operators', `select ${"a || '-' || ".repeat(200)} b from orders`],
+    ['brackets', `select ${'('.repeat(300)}n${')'.repeat(300)} from orders`],
+    ['subqueries', `${'select * from ('.repeat(60)}table orders${') x'.repeat(60)}`],
+  ])('pass with many %s', (_, sql) => {
+    expect(codeOf(table, sql)).toContain('orders_shadow');
+  });
+});
+
 describe('guard of real traffic', () => {
   it.each([
     ['select * from orders_shadow', true],
