@@ -362,6 +362,27 @@ describe.each(['table', 'schema'] as const)('hostile statements of mode %s, by a
     },
   );
 
+  it('would show a statement that was let through as it is', async () => {
+    const before = await fingerprint();
+    await client.query('BEGIN');
+    const { rows } = await client.query('select note from public.orders');
+    expect(JSON.stringify(rows)).toContain(canary);
+    for (const sql of [
+      "update public.orders set note = 'x'",
+      "select nextval('public.orders_id_seq')",
+      'create table public.stolen ()',
+    ]) {
+      await client.query('SAVEPOINT here');
+      await client.query(sql);
+      expect({ sql, ...(await fingerprint()) }).not.toEqual({ sql, ...before });
+      await client.query('ROLLBACK TO here');
+      // sequences do not roll back
+      if (sql.includes('nextval')) await client.query("select setval('public.orders_id_seq', 1, false)");
+    }
+    await client.query('ROLLBACK');
+    expect(await fingerprint()).toEqual(before);
+  });
+
   function everyName(): string[] {
     const spellings = [
       'orders',

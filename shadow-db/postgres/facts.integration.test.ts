@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { failureOf, type PostgresArena, postgresArena } from '../fixtures/postgres.js';
-import { builtinFunctions, builtinTypes, functionLists } from './functions.js';
+import { builtinFunctions, builtinOperators, builtinTypes, functionLists } from './functions.js';
 import { clipName } from './names.js';
 
 /** Why the rewriter does what it does. If one of these changes, the rule can be looked at again. */
@@ -129,6 +129,14 @@ describe('facts of PostgreSQL that the rewriter rests on', () => {
     const suspicious =
       /advisory|^lo_|^pg_(?:read|ls|stat|cancel|terminate|reload|rotate|switch|create|drop|promote|notify|logical|replication|import|export|backup|wal)|(?:next|curr|set)val|set_config|dblink|_to_xml|ts_stat|ts_rewrite|pg_relation|pg_total|pg_database_size/;
     expect([...builtinFunctions].filter((name) => suspicious.test(name))).toEqual([]);
+  });
+
+  it('every listed operator is built in', async () => {
+    const known = await rows(
+      "SELECT DISTINCT oprname::text FROM pg_operator WHERE oprnamespace = 'pg_catalog'::regnamespace AND oid < 16384",
+    );
+    const names = new Set(known.map((row) => (row as [string])[0]));
+    expect([...builtinOperators].filter((name) => !names.has(name))).toEqual([]);
   });
 
   it('every listed type is built in and is plain data', async () => {

@@ -126,6 +126,10 @@ describe('mode table', () => {
     ['declare c cursor for select 1 from orders', 'declare c cursor for select 1 from "orders_shadow" AS "orders"'],
     ['delete from orders where current of c', 'delete from "orders_shadow" AS "orders" where current of c'],
     ['lock table orders, only items in share mode', 'lock table "orders_shadow", only "items_shadow" in share mode'],
+    [
+      'insert into orders table items',
+      'insert into "orders_shadow" AS "orders" SELECT * FROM "items_shadow" AS "items"',
+    ],
     // text that only looks like a name
     [
       "select $x$ orders $x$, E'\\'orders', 'orders' from items",
@@ -233,6 +237,9 @@ const cases: [string, string][] = [
   ['select my_function()', 'SQL_FUNCTION'],
   ['select public.lower(a) from orders', 'SQL_FUNCTION'],
   ['select 1 operator(public.+) 2', 'SQL_FUNCTION'],
+  ['select a === b from orders', 'SQL_FUNCTION'],
+  ['select 1 from orders order by a using <<<', 'SQL_FUNCTION'],
+  ['select 1 from orders where a === any (select 1)', 'SQL_FUNCTION'],
   ['select * from orders tablesample my_method (1)', 'SQL_FUNCTION'],
   ["select pg_relation_size('orders')", 'SQL_FUNCTION'],
   ['select pg_advisory_xact_lock(1)', 'SQL_LOCK_FUNCTION'],
@@ -320,6 +327,7 @@ describe('context and options', () => {
     expect(codeOf(table, 'select * from people', { searchPath: ['public', 'crm'] })).toContain('"people_shadow"');
     expect(codeOf(table, 'select * from orders', { searchPath: ['public', 'crm'] })).toBe('SQL_AMBIGUOUS');
     expect(codeOf(table, 'select * from people', { searchPath: ['pg_catalog', 'crm'] })).toContain('"people_shadow"');
+    expect(codeOf(table, 'select a + 1 from people', { searchPath: ['crm', 'pg_catalog'] })).toBe('SQL_FUNCTION');
     expect(codeOf(table, 'select lower(a) from people', { searchPath: ['crm', 'pg_catalog'] })).toBe('SQL_FUNCTION');
     expect(codeOf(table, 'select a::int from people', { searchPath: ['crm', 'pg_catalog'] })).toContain('::int ');
     expect(codeOf(table, 'select a::uuid from people', { searchPath: ['crm', 'pg_catalog'] })).toBe('SQL_TYPE');
@@ -339,11 +347,13 @@ describe('context and options', () => {
     const rewriter = createRewriter({
       ...options,
       truncate: true,
-      functions: ['similarity', 'app.tenant'],
+      functions: ['similarity', 'app.tenant', '<<->>'],
       types: ['order_status', 'app.money'],
       settings: ['app.*'],
     });
-    expect(codeOf(rewriter, 'select similarity(a, b), app.tenant() from orders')).toContain('orders_shadow');
+    expect(
+      codeOf(rewriter, 'select similarity(a, b), app.tenant(), a <<->> b, a between 1 and 2 from orders'),
+    ).toContain('orders_shadow');
     expect(codeOf(rewriter, 'select app.similarity(a, b) from orders')).toBe('SQL_FUNCTION');
     expect(codeOf(rewriter, "select 'x'::order_status, 1::app.money[] from orders")).toContain('orders_shadow');
     expect(codeOf(rewriter, "set app.tenant = '5'")).toContain('app.tenant');

@@ -1,6 +1,6 @@
 import { Refusal } from '../codes.js';
 import type { Verb } from '../rewriter.js';
-import { builtinFunctions, builtinTypes, functionRefusal } from './functions.js';
+import { builtinFunctions, builtinOperators, builtinTypes, functionRefusal } from './functions.js';
 import { grammar } from './grammar.js';
 import type { Tree } from './parser.js';
 import { mayBeSet } from './settings.js';
@@ -42,7 +42,7 @@ export interface Statement {
 
 export interface CollectOptions {
   truncate: boolean;
-  /** Functions and types beyond the built-in ones that the configuration vouches for: `name` or `schema.name`. */
+  /** Functions, operators and types beyond the built-in ones that the configuration vouches for: `name` or `schema.name`. */
   functions: ReadonlySet<string>;
   types: ReadonlySet<string>;
   settings: readonly string[];
@@ -351,10 +351,13 @@ class Collector {
   }
 
   private operator(value: unknown, tree: Tree): void {
+    if (typeof tree.kind === 'string' && tree.kind.includes('BETWEEN')) return;
     const names = strings(value);
-    if (names.length > 1 && (names.length > 2 || names[0] !== 'pg_catalog')) {
-      throw new Refusal('SQL_FUNCTION', `the operator ${names.join('.')}`, at(tree));
-    }
+    const name = names.at(-1);
+    if (name === undefined || this.options.functions.has(names.join('.'))) return;
+    const isBuiltIn = names.length === 1 ? this.options.catalogFirst : names.length === 2 && names[0] === 'pg_catalog';
+    if (isBuiltIn && builtinOperators.has(name)) return;
+    throw new Refusal('SQL_FUNCTION', `the operator ${names.join('.')}`, at(tree));
   }
 }
 
