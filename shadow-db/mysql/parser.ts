@@ -37,8 +37,7 @@ export class Parser extends SessionParser {
   parse(sql: string, options: ParseOptions): void {
     this.open(sql, options);
     this.depth = 0;
-    if (this.commonTables.size > 0) this.commonTables.clear();
-    if (this.laterCommonTables.size > 0) this.laterCommonTables.clear();
+    this.forgetCommonTables();
     const { lexer } = this;
     if (lexer.count === 0) this.fail('SQL_EMPTY', 'no statement');
     if (lexer.separator !== -1) this.fail('SQL_MULTI_STATEMENT', 'several statements', lexer.separator);

@@ -25,9 +25,9 @@ export abstract class QueryParser extends TableParser {
       if (this.peek() === 40) this.nameList();
       this.expect(W.AS, 'AS in WITH');
       this.laterCommonTables.delete(name);
-      if (recursive) this.commonTables.add(name);
+      if (recursive) this.addCommonTable(name);
       if (this.peek() !== 40 || !this.bracketed(undefined)) this.fail('SQL_NOT_UNDERSTOOD', 'expected a query in WITH');
-      this.commonTables.add(name);
+      this.addCommonTable(name);
       if (this.peek() === W.CYCLE || this.peek() === W.SEARCH) {
         this.fail('SQL_NOT_UNDERSTOOD', 'CYCLE or SEARCH in WITH');
       }

@@ -7,6 +7,20 @@ export abstract class TableParser extends ExpressionParser {
   /** Names of WITH parts that hide tables from here on, ASCII letters folded, and those that must not be named yet. */
   protected readonly commonTables = new Set<string>();
   protected readonly laterCommonTables = new Set<string>();
+  /** The same names, folded so that all which some server might take for equal are. */
+  private readonly looseCommonTables = new Set<string>();
+
+  protected forgetCommonTables(): void {
+    if (this.laterCommonTables.size > 0) this.laterCommonTables.clear();
+    if (this.commonTables.size === 0) return;
+    this.commonTables.clear();
+    this.looseCommonTables.clear();
+  }
+
+  protected addCommonTable(name: string): void {
+    this.commonTables.add(name);
+    this.looseCommonTables.add(looseFold(name));
+  }
 
   protected tableReferences(scope: Scope): void {
     this.tableFactor(scope);
@@ -189,10 +203,9 @@ export abstract class TableParser extends ExpressionParser {
       this.fail('SQL_AMBIGUOUS', 'a recursive WITH names a part that is defined later', use.name);
     }
     if (this.commonTables.has(name)) return true;
-    const loose = looseFold(name);
-    for (const other of this.commonTables) {
-      // servers fold letters beyond ASCII in ways of their own
-      if (looseFold(other) === loose) this.fail('SQL_AMBIGUOUS', 'a WITH part has nearly this name', use.name);
+    // servers fold letters beyond ASCII in ways of their own
+    if (this.looseCommonTables.has(looseFold(name))) {
+      this.fail('SQL_AMBIGUOUS', 'a WITH part has nearly this name', use.name);
     }
     return false;
   }
