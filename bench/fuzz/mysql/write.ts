@@ -137,7 +137,7 @@ function onDuplicate(draft: Draft, table: Table, source: Source, selected: Sourc
       () => inserted,
       () =>
         sql`COALESCE( ${inserted} , ${qualified(draft, choices.pick(source.qualifiers), name(choices, column.name, draft.quoting))} )`,
-      () => withoutDefault(valueFor(draft, { sources: [selected ?? source] }, table, column)),
+      () => valueFor(draft, { sources: [selected ?? source] }, table, column),
       () => (column.kind === 'int' ? sql`${written(draft, source.qualifiers, column, 50)} + 1` : inserted),
     ])();
     return sql`${left} = ${right}`;
@@ -174,7 +174,7 @@ function ordered({ choices, quoting }: Draft, table: Table): Pieces {
   )} LIMIT ${String(choices.between(0, 3))}`;
 }
 
-/** `UPDATE … SET x = DEFAULT WHERE …` has brought MariaDB 11.4.5 down, on real tables too. */
+/** A query has no DEFAULT. */
 const withoutDefault = (pieces: Pieces): Pieces => pieces.map((piece) => (piece === 'DEFAULT' ? 'NULL' : piece));
 
 function assignments(draft: Draft, scope: Scope, tables: { table: Table; source: Source }[]): Pieces {
@@ -187,7 +187,7 @@ function assignments(draft: Draft, scope: Scope, tables: { table: Table; source:
       ];
     return choices.some(columns).map((column) => {
       const left = written(draft, source.qualifiers, column, tables.length > 1 || scope.sources.length > 1 ? 100 : 30);
-      return sql`${left} = ${withoutDefault(valueFor(draft, scope, table, column))}`;
+      return sql`${left} = ${valueFor(draft, scope, table, column)}`;
     });
   });
   return between(',', parts);
