@@ -246,11 +246,11 @@ async function removeRun(db: Db, options: ShadowDbOptions, run: string, why: str
   return { text, complete: kept.length === 0 };
 }
 
-/** The copied rows keep the references of the real ones; the order in which tables are filled would not. */
+/** One connection, whose settings the seeder puts back. */
 async function seedAgain(connection: PoolConnection, seeds: Plan): Promise<void> {
   if (seeds.steps.length === 0) return;
-  await connection.query('SET SESSION foreign_key_checks = 0');
-  await provision(dbOf(connection), seeds);
+  const maskKey = process.env.SHADOWLINE_MASK_KEY;
+  await provision(dbOf(connection), seeds, { seed: { ...(maskKey && { maskKey }) } });
 }
 
 export function realSuspect({ table, reason, count, samples }: Suspect): RealSuspect {
