@@ -6,7 +6,7 @@ import { drift } from './drift.js';
 import { guardShadowOnly } from './guard.js';
 import type { Names, ShadowDbOptions } from './options.js';
 import { isMarked } from './range.js';
-import { knowsRun, readSchemas, rowsOf, type Schemas, type ShadowTable, seedHelpers, shadowTables } from './rows.js';
+import { knowsRun, readSchemas, rowsOf, type Schemas, type ShadowTable, shadowTables } from './rows.js';
 
 export interface CleanOptions {
   /** Default true: say only what would go. */
@@ -77,8 +77,7 @@ export async function clean(db: Db, options: ShadowDbOptions, asked: CleanOption
     counted.push({ table: table.label, rows: Number(row?.n ?? 0) });
   }
   const filled = tables.filter((_, at) => (counted[at]?.rows ?? 0) > 0);
-  const { before, statements, after } =
-    what === 'rows' ? emptying(tables, filled) : dropping(schemas, [...tables, ...seedHelpers(schemas)], report);
+  const { before, statements, after } = what === 'rows' ? emptying(tables, filled) : dropping(schemas, tables, report);
   report.statements = [...before, ...statements, ...after];
   for (const sql of report.statements) guardShadowOnly(sql, names);
   if (!dryRun) await carryOut(db, before, statements, after);
