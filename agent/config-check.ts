@@ -62,6 +62,13 @@ class Reader {
     return values[0]!;
   }
 
+  boolean(key: string, fallback: boolean): boolean {
+    const value = this.raw(key) ?? fallback;
+    if (typeof value === 'boolean') return value;
+    this.problem(key, `must be true or false, not ${describe(value)}`);
+    return fallback;
+  }
+
   integer(key: string, min: number, max: number, fallback?: number): number {
     const value = this.raw(key) ?? fallback;
     if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
@@ -172,6 +179,11 @@ function readMysql(reader: Reader): MysqlStoreConfig {
     mode,
     suffix: reader.text('suffix', '_shadow'),
     schema: reader.text('schema', `${database || 'x'}_shadow`),
+    schemas: reader.map('schemas', (entry, at) => {
+      if (typeof entry === 'string' && entry !== '') return entry;
+      reader.problems.push(`${at} must be the name of a schema, not ${describe(entry)}`);
+      return 'x';
+    }),
     ...(instance === undefined ? {} : { instance }),
     account: { user: account.text('user'), passwordEnv: account.text('passwordEnv') },
     tables: reader.map('tables', (entry, at) => {
@@ -179,6 +191,7 @@ function readMysql(reader: Reader): MysqlStoreConfig {
       reader.problems.push(`${at} must be one of shadow, real-read, refuse, not ${describe(entry)}`);
       return 'refuse' as const;
     }),
+    truncate: reader.boolean('truncate', false),
   };
   if (mode === 'instance' && instance === undefined) reader.problem('instance', 'is missing: mode is "instance"');
   account.done();

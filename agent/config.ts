@@ -40,10 +40,15 @@ export interface MysqlStoreConfig {
   mode: 'table' | 'schema' | 'instance';
   suffix: string;
   schema: string;
+  /** Mode `schema`: shadow schemas of further databases; default `<database><suffix>`. */
+  schemas: Record<string, string>;
   /** `host:port` of the shadow server, for mode `instance`. */
   instance?: string;
   account: { user: string /** Name of the environment variable that holds the password. */; passwordEnv: string };
+  /** Tables, `schema.table`, patterns (`order_*`) and ranges (`order_00..order_63`). */
   tables: Record<string, 'shadow' | 'real-read' | 'refuse'>;
+  /** Lets TRUNCATE through to shadow tables; it commits implicitly and resets AUTO_INCREMENT. */
+  truncate: boolean;
 }
 
 export type EgressRule =

@@ -21,7 +21,7 @@ export const commands: Record<string, Entry> = {
   },
   keys: { describe: 'Make the key pair that signs shadow flags', load: () => import('./commands/keys.js') },
   'shadow-db': {
-    describe: 'Plan, provision, check and clean shadow tables',
+    describe: 'Plan, provision, seed, check, audit and clean shadow tables',
     load: () => import('./commands/shadow-db.js'),
   },
   kill: { describe: 'Make agents refuse shadow traffic at once', load: () => import('./commands/kill.js') },

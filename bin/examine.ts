@@ -1,4 +1,5 @@
 import { onPath } from '../orchestrator/servers/cache.js';
+import { installedPostgres } from '../orchestrator/servers/postgres.js';
 
 /** One thing that the toolkit needs, whether it can be had here, and from where or how. */
 export interface Finding {
@@ -26,6 +27,7 @@ export async function examine(env: Env, look: Look = onPath, node = process.vers
     look('apt-get'),
   ]);
   const mariadb = (await look('mariadbd')) ?? (await look('mysqld'));
+  const postgres = (await installedPostgres(look))?.server;
   const chromium = (await look('chromium')) ?? (await look('chromium-browser')) ?? (await look('google-chrome'));
   const canInstall = apt !== undefined && process.getuid?.() === 0;
   return [
@@ -58,6 +60,17 @@ export async function examine(env: Env, look: Look = onPath, node = process.vers
       {
         state: 'optional',
         how: 'the demo leaves it out and says so; name a server in SHADOWLINE_REDIS_URL, or install redis-server',
+      },
+    ),
+    server(
+      'PostgreSQL',
+      env.SHADOWLINE_POSTGRES_URL && 'SHADOWLINE_POSTGRES_URL',
+      postgres,
+      (maven && java && 'fetched once with Maven into the cache folder') ||
+        (canInstall && 'installed once with apt-get'),
+      {
+        state: 'optional',
+        how: 'only tests need it; name a server in SHADOWLINE_POSTGRES_URL, or install postgresql',
       },
     ),
     {

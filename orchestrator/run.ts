@@ -303,7 +303,12 @@ class Run {
         this.#note(`${what} could not be cleaned: ${(error as Error).message}; ${command} does it later`, 'warn');
       }
     };
-    for (const store of this.#stores.mysql) await tried(`store ${store.name}`, () => store.clean());
+    for (const store of this.#stores.mysql)
+      await tried(`store ${store.name}`, async () => {
+        const cleaned = await store.clean(this.#identity.runId);
+        if (!cleaned.complete) complete = false;
+        return cleaned.text;
+      });
     const { redis } = this.#scenario.shadow;
     if (redis !== undefined) {
       const prefix = redisPrefixOf(redis.prefix, this.#identity.runId);

@@ -58,7 +58,8 @@ describe('reports of a run', () => {
   it('escapes whatever came from outside', async () => {
     const result = exampleResult();
     const hostile = JSON.parse(JSON.stringify(result), (key, value) =>
-      typeof value === 'string' && !['outcome', 'kind', 'unit', 'store', 'protocol'].includes(key)
+      typeof value === 'string' &&
+      !['outcome', 'kind', 'unit', 'store', 'protocol', 'tableClass', 'by', 'reason'].includes(key)
         ? `${value}${HOSTILE}`
         : value,
     ) as Result;

@@ -124,6 +124,7 @@ export async function partialResult(
       sentence: 'Isolation was not checked: the run did not reach its leak check.',
       stores: traces.stores,
       leaks: [],
+      coverage: [],
       canary: { value: '', placed: 0, foundInShadow: null },
       refusals: [],
       suspects: [],

@@ -17,6 +17,7 @@ export type Verb =
   | 'replace'
   | 'update'
   | 'delete'
+  | 'merge'
   | 'truncate'
   | 'lock'
   | 'unlock'

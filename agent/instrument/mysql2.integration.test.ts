@@ -39,10 +39,13 @@ beforeAll(async () => {
   // made before any wrap: the tests' own view of the tables
   admin = await mysqlPromise.createConnection({ ...server, multipleStatements: true });
   const orders = 'id INT PRIMARY KEY AUTO_INCREMENT, who VARCHAR(40) UNIQUE, amount INT NOT NULL DEFAULT 0';
+  // as provisioning makes it
+  const byDefault = 'DEFAULT (IF(CONNECTION_ID() IS NULL, NULL, @shadowline_run))';
+  const hidden = `shadowline_run VARCHAR(64) CHARACTER SET ascii INVISIBLE ${byDefault}`;
   await ask(`
     CREATE DATABASE ${database}; CREATE DATABASE ${database}_shadow;
-    CREATE TABLE ${database}.orders (${orders}); CREATE TABLE ${database}.orders_shadow (${orders});
-    CREATE TABLE ${database}_shadow.orders (${orders});
+    CREATE TABLE ${database}.orders (${orders}); CREATE TABLE ${database}.orders_shadow (${orders}, ${hidden});
+    CREATE TABLE ${database}_shadow.orders (${orders}, ${hidden});
     CREATE TABLE ${database}.branches (id INT PRIMARY KEY, name VARCHAR(20)); INSERT INTO ${database}.branches VALUES (1, 'north');
     CREATE TABLE ${database}.unclassed (id INT);
     CREATE TABLE ${database}.forgotten (id INT PRIMARY KEY);
@@ -263,8 +266,13 @@ describe('pool', () => {
     const one = mysql.createPool({ ...server, database });
     await inShadow(() => one.promise().query('SELECT 1'));
     await one.promise().end();
-    const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
-    expect(Number(rows[0].n)).toBe(0);
+    // the server takes the session from its list a moment after it has closed it
+    let left = 1;
+    for (const untilMs = Date.now() + 5_000; left > 0 && Date.now() < untilMs; ) {
+      const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
+      left = Number(rows[0].n);
+    }
+    expect(left).toBe(0);
   });
 
   it('passes the service’s session set-up on to twin connections', async () => {
@@ -328,6 +336,18 @@ describe('refusals', () => {
     inShadow(() => one.execute('SELECT 1'));
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(runtime.refusals.map(({ code }) => code)).toContain('STORE_UNDECLARED');
+  });
+
+  it('gives connections back to their pool after a refusal', async () => {
+    const one = pool({ connectionLimit: 1 });
+    const sql = 'SELECT * FROM unclassed';
+    for (let index = 0; index < 3; index++) {
+      expect(await inShadow(() => codeOf(one.promise().query(sql)))).toBe('SQL_REFUSED');
+      expect(await inShadow(() => codeOf(one.promise().execute(sql)))).toBe('SQL_REFUSED');
+      const events = () => new Promise((resolve, reject) => one.query(sql).on('error', reject).on('end', resolve));
+      expect(await inShadow(() => codeOf(events()))).toBe('SQL_REFUSED');
+    }
+    await inShadow(() => one.promise().query('SELECT 1'));
   });
 
   it('refuses a database that is not declared, and a shadow account without a password', async () => {
@@ -613,6 +633,152 @@ describe('transactions and the ledger', () => {
     });
     expect(await shadowNames()).toEqual(['p1', 'p2']);
     expect(written('insert')).toBe(2);
+  });
+});
+
+describe('the run of a row', () => {
+  const inRun = <T>(run: string, work: () => T): T => inShadow(work, shadowContext(run));
+
+  async function runs(of = `${database}.orders_shadow`): Promise<string[]> {
+    const [rows] = await ask(`SELECT CONCAT_WS(' ', who, shadowline_run) AS text FROM ${of} ORDER BY who`);
+    return rows.map((row: { text: string }) => row.text);
+  }
+
+  /** Statements that set the run, on the connections of the work. */
+  async function settings(work: () => Promise<unknown>): Promise<string[]> {
+    const sent: string[] = [];
+    const { prototype } = require(internal('mysql2/lib/commands/query.js'));
+    const { start } = prototype;
+    prototype.start = function (this: any, ...args: unknown[]) {
+      if (/^SET @shadowline_run/.test(this.sql)) sent.push(this.sql);
+      return start.apply(this, args);
+    };
+    await work().finally(() => {
+      prototype.start = start;
+    });
+    return sent;
+  }
+
+  it.each([1, 4])('is the one of the request, with runs that take turns on %i connections', async (connectionLimit) => {
+    const promised = pool({ connectionLimit }).promise();
+    const expected: string[] = [];
+    await Promise.all(
+      [...Array(40).keys()].map((index) => {
+        const run = index % 3 === 0 ? 'one' : 'two-2_X';
+        const who = `w${String(index).padStart(2, '0')}`;
+        expected.push(`${who} ${run}`);
+        return inRun(run, async () => {
+          if (index % 4 === 0) return promised.execute(INSERT, [who, 1]);
+          if (index % 4 === 1) return promised.query(INSERT, [who, 1]);
+          const lease = await promised.getConnection();
+          await lease.beginTransaction();
+          await lease.query(INSERT, [who, 1]);
+          await (index % 4 === 2 ? lease.commit() : lease.query('COMMIT'));
+          lease.release();
+        });
+      }),
+    );
+    expect(await runs()).toEqual(expected);
+    expect(written('insert')).toBe(40);
+    expect(runtime.refusals).toEqual([]);
+  });
+
+  it('costs one statement for each run on a connection, and none for ordinary work', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    const sent = await settings(async () => {
+      await inReal(() => promised.query(INSERT, ['real', 1]));
+      for (const run of ['one', 'one', 'one', 'two', 'two']) {
+        await inRun(run, () => promised.query(INSERT, [null, 1]));
+        await inRun(run, () => promised.execute('SELECT who FROM orders'));
+      }
+    });
+    expect(sent).toEqual(["SET @shadowline_run = 'one'", "SET @shadowline_run = 'two'"]);
+  });
+
+  it('is set again after a reset of the connection, and when the pool resets by itself', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    await inRun('one', async () => {
+      const lease = await promised.getConnection();
+      await lease.query(INSERT, ['a', 1]);
+      await Promise.all([lease.query(INSERT, ['b', 1]), lease.reset(), lease.query(INSERT, ['c', 1])]);
+      lease.release();
+    });
+    const resetting = pool({ connectionLimit: 1, resetOnRelease: true }).promise();
+    for (const who of ['d', 'e']) await inRun('one', () => resetting.query(INSERT, [who, 1]));
+    const lease = await inRun('two', () => promised.getConnection());
+    await inReal(() => lease.reset());
+    await inRun('two', () => lease.query(INSERT, ['f', 1]));
+    lease.release();
+    expect(await runs()).toEqual(['a one', 'b one', 'c one', 'd one', 'e one', 'f two']);
+  });
+
+  it('follows prepared statements from run to run, streams, and a stand-alone connection', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    const lease = await inRun('one', () => promised.getConnection());
+    const statement = await inRun('one', () => lease.prepare(INSERT));
+    await inRun('one', () => statement.execute(['a', 1]));
+    await inRun('two', () => statement.execute(['b', 1]));
+    await inRun('one', () => statement.execute(['c', 1]));
+    await inRun('two', () =>
+      call((done) => lease.connection.query(INSERT, ['d', 1]).on('error', done).on('end', done)),
+    );
+    lease.release();
+    const alone = await mysqlPromise.createConnection({ ...server, database });
+    await inRun('one', () => alone.query(INSERT, ['e', 1]));
+    await inRun('two', () => alone.execute(INSERT, ['f', 1]));
+    await alone.end();
+    expect(await runs()).toEqual(['a one', 'b two', 'c one', 'd two', 'e one', 'f two']);
+  });
+
+  it('is set before what the service does with new connections', async () => {
+    const one = pool({ connectionLimit: 1 });
+    one.on('connection', (connection: any) => connection.query(INSERT, ['first', 1]));
+    await inRun('one', () => one.promise().query(INSERT, ['second', 1]));
+    expect(await runs()).toEqual(['first one', 'second one']);
+  });
+
+  it('cannot be chosen by the service', async () => {
+    const promised = pool().promise();
+    for (const sql of [
+      "SET @shadowline_run = 'x'",
+      "SET @ShadowLine_RUN := 'x'",
+      "SELECT @`shadowline_run` := 'x'",
+      "SELECT @'shadow\\line_run' := 'x'",
+      "SELECT 'x' INTO @shadowline_run",
+      "INSERT INTO orders (who) VALUES (@shadowline_run := 'x')",
+      "INSERT INTO orders (who, shadowline_run) VALUES ('x', 'x')",
+      'UPDATE orders SET `shadowline_run` = NULL',
+    ]) {
+      expect([sql, await inRun('one', () => codeOf(promised.query(sql)))]).toEqual([sql, 'SQL_REFUSED']);
+      expect([sql, await inRun('one', () => codeOf(promised.execute(sql)))]).toEqual([sql, 'SQL_REFUSED']);
+    }
+    await inRun('one', () => promised.execute(INSERT, ['shadowline_run', 1]));
+    expect(await runs()).toEqual(['shadowline_run one']);
+  });
+
+  it('fails closed when the session did not take it, and recovers', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    await inRun('one', () => promised.query(INSERT, ['a', 1]));
+    const { prototype } = require(internal('mysql2/lib/commands/query.js'));
+    const { start } = prototype;
+    prototype.start = function (this: any, ...args: unknown[]) {
+      if (/^SET @shadowline_run/.test(this.sql)) this.sql = 'SET @shadowline_run = no_such_column';
+      return start.apply(this, args);
+    };
+    expect(await inRun('two', () => codeOf(promised.query(INSERT, ['b', 1])))).toBe('AGENT_NOT_READY');
+    expect(await inRun('two', () => codeOf(promised.execute(INSERT, ['c', 1])))).toBe('AGENT_NOT_READY');
+    prototype.start = start;
+    await inRun('two', () => promised.query(INSERT, ['d', 1]));
+    expect(await runs()).toEqual(['a one', 'd two']);
+  });
+
+  it('is in rows of mode schema as well', async () => {
+    const schema = `${database}_shadow`;
+    const tables = { orders: 'shadow' } as const;
+    use({ mysql: { main: mysqlStore({ database, mode: 'schema', schema, account: own(), tables }) } });
+    const promised = pool({ connectionLimit: 1 }).promise();
+    for (const run of ['one', 'two']) await inRun(run, () => promised.query(INSERT, [run, 1]));
+    expect(await runs(`${schema}.orders`)).toEqual(['one one', 'two two']);
   });
 });
 

@@ -210,8 +210,10 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     const context = currentContext();
     if (kind === 'CloseStatement' || kind === 'Quit') return send(connection, command);
     if (context?.mode !== 'shadow') {
-      if (kind === 'Ping' || kind === 'ResetConnection') {
-        if (kind === 'ResetConnection') twin.ledger.lost();
+      if (kind === 'Ping') return send(connection, command);
+      if (kind === 'ResetConnection') {
+        twin.ledger.lost();
+        twin.forgetRun();
         return send(connection, command);
       }
       twin.broken = true;
@@ -229,6 +231,8 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     if (kind === 'other') {
       throw runtime.refuse('SQL_REFUSED', `${command?.constructor?.name} has no shadow rule (changeUser, binlog)`);
     }
+    if (kind === 'ResetConnection') twin.forgetRun();
+    else if (kind !== 'Ping') twin.enterRun(shadow.flag.runId, connection, (own) => send(connection, own));
     redirectCommand(runtime, twin, command, kind, shadow);
     return send(connection, command);
   }

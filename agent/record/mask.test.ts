@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { isCardNumber } from '@shadowline/shadow-db';
 import fc from 'fast-check';
 import { replaceInJson } from './json-text.js';
 import { Masker } from './mask.js';
-import { isCardNumber } from './patterns.js';
 
 const masker = new Masker('key', ['header:x-customer', 'body.user.name', 'body.ssn', 'query:phone']);
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl';

@@ -1,6 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { Tokens } from '@shadowline/shadow-db';
 import { replaceInJson } from './json-text.js';
-import { digitsOf, luhnDigit, patterns } from './patterns.js';
 
 type Header = [name: string, value: string];
 
@@ -18,14 +18,14 @@ const JWT_ANYWHERE = /eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g;
  * Types and shapes stay: a number stays a number of as many digits, a card number still passes its check.
  */
 export class Masker {
-  readonly #key: Buffer;
+  readonly #tokens: Tokens;
   readonly #headers = new Set<string>();
   readonly #fields = new Set<string>();
   readonly #queries = new Set<string>();
 
   /** @param fields `header:x`, `body.a.b`, `query:x`; without a key a random one is used */
   constructor(key: string | undefined, fields: readonly string[]) {
-    this.#key = key === undefined || key === '' ? randomBytes(32) : Buffer.from(key);
+    this.#tokens = new Tokens(key === undefined || key === '' ? randomBytes(32) : key);
     for (const field of fields) {
       if (field.startsWith('header:')) this.#headers.add(field.slice(7).toLowerCase());
       else if (field.startsWith('body.')) this.#fields.add(field.slice(5));
@@ -35,12 +35,12 @@ export class Masker {
 
   /** The token of a secret. */
   token(value: string): string {
-    return `m_${this.#digest(value).toString('base64url').slice(0, 22)}`;
+    return this.#tokens.token(value);
   }
 
   /** 16 hex digits: names somebody without saying who. */
   pseudonym(value: string): string {
-    return this.#digest(value).toString('hex').slice(0, 16);
+    return this.#tokens.pseudonym(value);
   }
 
   headers(headers: readonly Header[]): Header[] {
@@ -101,15 +101,8 @@ export class Masker {
 
   /** Free text: only what is recognised by its shape. */
   text(text: string): string {
-    let masked = text.includes('eyJ') ? text.replace(JWT_ANYWHERE, (jwt) => this.token(jwt)) : text;
-    for (const pattern of patterns) {
-      masked = masked.replace(pattern.find, (match) => {
-        if (!pattern.accepts(match)) return match;
-        if (pattern.name === 'email') return `${this.token(match.toLowerCase())}@masked.invalid`;
-        return this.#digits(match, pattern.name === 'card');
-      });
-    }
-    return masked;
+    const masked = text.includes('eyJ') ? text.replace(JWT_ANYWHERE, (jwt) => this.token(jwt)) : text;
+    return this.#tokens.text(masked);
   }
 
   #field(path: string, value: string): string | undefined {
@@ -120,7 +113,7 @@ export class Masker {
   }
 
   #number(path: string, literal: string): string | undefined {
-    if (this.#fields.has(path) && /^-?\d+$/.test(literal)) return this.#digits(literal, false);
+    if (this.#fields.has(path) && /^-?\d+$/.test(literal)) return this.#tokens.digits(literal);
     const masked = this.text(literal);
     return masked === literal ? undefined : masked;
   }
@@ -145,26 +138,6 @@ export class Masker {
     const plain = decode(encoded);
     const masked = this.text(plain);
     return masked === plain ? encoded : encodeURIComponent(masked);
-  }
-
-  /** Other digits in the same places. The first is not 0, so that a number keeps its length; a card number keeps its check. */
-  #digits(text: string, isCard: boolean): string {
-    const digits = digitsOf(text);
-    const digest = this.#digest(digits);
-    let fresh = '';
-    for (let i = 0; i < digits.length; i++) {
-      const byte = digest[i % digest.length]!;
-      // A card's first digit says whose card it is.
-      if (i === 0 && isCard) fresh += digits[0];
-      else fresh += i === 0 ? String((byte % 9) + 1) : String(byte % 10);
-    }
-    if (isCard) fresh = fresh.slice(0, -1) + luhnDigit(fresh.slice(0, -1));
-    let next = 0;
-    return text.replace(/\d/g, () => fresh[next++]!);
-  }
-
-  #digest(value: string): Buffer {
-    return createHmac('sha256', this.#key).update(value).digest();
   }
 }
 

@@ -135,15 +135,30 @@ export function redirectCommand(
         if (this.statement === undefined) return null;
         throw runtime.refuse('MODE_MISMATCH', 'a prepared statement of another connection was executed in shadow');
       }
+      if (kind !== 'Prepare') twin.requireRun(context.flag.runId);
     } catch (error) {
-      runWith(context, () => report(this, error));
-      return null;
+      return refuseSent(this, context, connection, error);
     }
     if (kind === 'Query') this.sql = redirected.sql;
     else if (kind === 'Prepare') this.query = redirected.sql;
     if (kind !== 'Prepare') count(this, twin, context, redirected, connection);
     twin.touch(context, redirected);
     return start.call(this, packet, connection);
+  };
+}
+
+/**
+ * Ends a command that was about to be sent. In a later tick, as an answer of the server would come: pools give a connection back at its 'end', for which they
+ * listen only after the command was added.
+ */
+function refuseSent(command: any, context: ShadowContext, connection: any, error: unknown): () => null {
+  process.nextTick(() => {
+    // a connection that was lost meanwhile has told its commands
+    if (connection._command === command) connection.handlePacket();
+  });
+  return () => {
+    runWith(context, () => report(command, error));
+    return null;
   };
 }
 

@@ -65,12 +65,12 @@ export class MysqlStores {
 }
 
 function build(name: string, config: MysqlStoreConfig): MysqlStore | Error {
-  const { database, mode, suffix, tables } = config;
+  const { database, mode, suffix, schema, schemas, tables, truncate } = config;
   try {
     const rewriter =
       mode === 'instance'
         ? createRewriter({ dialect: 'mysql', mode: 'schema', database, schema: `${database}\u2192instance`, tables })
-        : createRewriter({ dialect: 'mysql', mode, database, suffix, schema: config.schema, tables });
+        : createRewriter({ dialect: 'mysql', mode, database, suffix, schema, schemas, tables, truncate });
     return { name, config, rewriter, rewrites: mode !== 'instance' };
   } catch (error) {
     return new Error(`mysql.${name}: ${(error as Error).message}`);

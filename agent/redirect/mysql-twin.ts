@@ -17,6 +17,11 @@ export interface Redirected {
 const IN_TRANSACTION = 1;
 const FOUND_ROWS = 2;
 const DEADLOCK = 1213;
+/** As the flag has it (docs/formats/flag.md): nothing that would end a string, in any sql_mode. */
+const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** Variable of the session, with which shadow tables fill their hidden column of this name: how rows know their run. */
+const RUN_NAME = 'shadowline_run';
+const NAMES_RUN = new RegExp(RUN_NAME, 'i');
 
 /**
  * One connection to a shadow store, for its whole life. Statements are rewritten when they are **sent**: by then the session's sql_mode is known and everything
@@ -31,6 +36,9 @@ export class MysqlTwin {
   readonly #runtime: AgentRuntime;
   readonly #prepared = new WeakMap<object, Redirected>();
   #session: RewriteContext = {};
+  /** Run that the commands are issued for, and the one that the server has confirmed. */
+  #issuedRun: string | undefined;
+  #sessionRun: string | undefined;
 
   constructor(store: MysqlStore, runtime: AgentRuntime) {
     this.store = store;
@@ -67,8 +75,50 @@ export class MysqlTwin {
     send(command);
   }
 
+  /**
+   * Tells the session whose rows it writes from now on. Called when a command is issued: commands are sent in this order, so one statement before the first
+   * command of another run is enough, and the same run costs nothing. In a transaction it changes nothing.
+   * @throws ShadowRefusedError AGENT_NOT_READY
+   */
+  enterRun(runId: string, connection: any, send: (command: any) => void): void {
+    if (this.#issuedRun === runId) return;
+    if (!RUN_ID.test(runId)) throw this.#runtime.refuse('AGENT_NOT_READY', `run id ${JSON.stringify(runId)}`);
+    this.#issuedRun = runId;
+    const options = { sql: `SET @${RUN_NAME} = '${runId}'`, values: undefined };
+    const failed = (error: unknown) => {
+      if (error) this.forgetRun();
+    };
+    const command = connection.constructor.createQuery(options, failed, undefined, connection.config);
+    const { start, doneInsert } = command;
+    command.start = (...args: unknown[]) => {
+      this.#sessionRun = undefined;
+      return start.apply(command, args);
+    };
+    // not in the callback: the driver sends the next command before it calls back
+    command.doneInsert = (...args: unknown[]) => {
+      if (args[0] !== null) this.#sessionRun = runId;
+      return doneInsert.apply(command, args);
+    };
+    send(command);
+  }
+
+  /** The session has lost its variables, or will have by the time that the next command is sent. */
+  forgetRun(): void {
+    this.#issuedRun = undefined;
+  }
+
+  /** Called when a statement is sent. @throws ShadowRefusedError AGENT_NOT_READY when the session did not take the run: its rows could not be told apart */
+  requireRun(runId: string): void {
+    if (this.#sessionRun === runId) return;
+    throw this.#runtime.refuse('AGENT_NOT_READY', `mysql.${this.store.name}: the session did not take run ${runId}`);
+  }
+
   /** @throws ShadowRefusedError SQL_REFUSED */
   redirect(sql: string): Redirected {
+    // quoted names of variables take backslash escapes
+    if (NAMES_RUN.test(sql) || (sql.includes('@') && NAMES_RUN.test(sql.replaceAll('\\', '')))) {
+      throw this.#runtime.refuse('SQL_REFUSED', `${RUN_NAME} belongs to the agent. Statement: ${excerpt(sql)}`);
+    }
     const result: RewriteResult = this.store.rewriter.rewrite(sql, this.#session);
     if (!this.store.rewrites) return instanceStatement(sql, result);
     if (result.action === 'refuse') {

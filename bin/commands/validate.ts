@@ -50,6 +50,7 @@ const validate: CommandModule<object, Arguments> = {
     const { services, slo, guardrails, load, shadow } = scenario;
     const stores = [
       ...Object.keys(shadow.mysql).map((name) => `mysql ${name}`),
+      ...Object.keys(shadow.postgres).map((name) => `postgres ${name} (shadow-db only: a run is refused)`),
       ...(shadow.kafka ? ['kafka'] : []),
       ...(shadow.redis ? ['redis'] : []),
     ];

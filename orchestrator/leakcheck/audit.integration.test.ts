@@ -37,6 +37,7 @@ const scenario = {
         identityColumns: { transfers: ['from_account'] },
       },
     },
+    postgres: {},
     kafka: { suffix: '.shadow', brokers, topics: [topic], messageMaxAgeMs: 60_000 },
     redis: { url: process.env.SHADOWLINE_TEST_REDIS_URL!, prefix: `lc-${id}:{run}:`, maxTtlMs: 60_000 },
   },
@@ -168,8 +169,13 @@ describe('leak check on real servers', () => {
       telemetry.claims.ingest({ origin, points: [point], events: [] }, Date.now());
     }
 
+    async function shadowRow(run: string, memo: string): Promise<void> {
+      const insert = `INSERT INTO ${database}.transfers_shadow (from_account, memo) VALUES (9000001, ?)`;
+      await admin.query(`SET @shadowline_run = ?; ${insert}; SET @shadowline_run = NULL`, [run, memo]);
+    }
+
     async function shadowTransfer(memo: string): Promise<void> {
-      await admin.query(`INSERT INTO ${database}.transfers_shadow (from_account, memo) VALUES (9000001, ?)`, [memo]);
+      await shadowRow(RUN, memo);
       claim('mysql', `${database}.transfers_shadow`, 1);
       await producer.send({ topic: `${topic}.shadow`, messages: [{ value: memo, headers: { 'x-shadow': 'v1' } }] });
       claim('kafka', `${topic}.shadow`, 1);
@@ -196,7 +202,86 @@ describe('leak check on real servers', () => {
         [`lc-${id}:${RUN}:`]: [2, 1, 'not-counted'],
       });
       expect(report.sentence).toMatch(/^Nothing leaked: all 4 shadow writes/);
+      expect(report.sentence).toMatch(/rows of 3 real tables/);
+      expect(report.coverage.map(({ store, notSearched }) => [store, notSearched])).toEqual([['main', []]]);
+      const by = Object.fromEntries(report.coverage[0]!.searched.map((one) => [one.table.replace(/.*\./, ''), one.by]));
+      expect(by).toEqual({
+        accounts: 'none',
+        audit: 'auto-increment',
+        branches: 'whole',
+        secrets: 'none',
+        transfers: 'auto-increment',
+      });
     });
+
+    it('is incomplete when a table whose shadow is written could not be searched, unless the scenario allows it', async () => {
+      const { audit: _, ...main } = scenario.shadow.mysql.main!;
+      for (const [limits, outcome] of [
+        [{ maxRows: 1 }, 'incomplete'],
+        [{}, 'clean'],
+      ] as const) {
+        await stores.close();
+        const limited = { ...scenario, shadow: { ...scenario.shadow, mysql: { main: { ...main, audit: limits } } } };
+        stores = (await openStores(limited as Scenario)).stores;
+        await mysqlProblems(stores.mysql);
+        audit = new Audit({ scenario, stores, telemetry, runId: RUN, canary: CANARY, note: () => undefined });
+        await audit.begin();
+        for (const memo of ['one', 'two', 'three', 'four'])
+          await admin.query(`INSERT INTO ${database}.transfers (from_account, memo) VALUES (2, ?)`, [memo]);
+        // pieces of a thousand rows: the limit ends the search after the first
+        await admin.query(`INSERT INTO ${database}.transfers (from_account, memo) SELECT 2, 'real' FROM seq_1_to_1500`);
+        const report = await audit.finish([]);
+        expect(report.outcome).toBe(outcome);
+        expect(report.coverage[0]!.notSearched.length > 0).toBe(outcome === 'incomplete');
+        await admin.query(`DELETE FROM ${database}.transfers WHERE id > 1; DELETE FROM ${database}.audit WHERE id > 1`);
+      }
+    });
+
+    it('counts and cleans each of two runs for itself, and seeds again when the last one ends', async () => {
+      const other = (await openStores(scenario)).stores;
+      try {
+        const { notes: said } = await mysqlProblems(other.mysql);
+        expect(said.join('\n')).toMatch(/1 other runs use/);
+        await shadowTransfer('mine');
+        await shadowRow('r-other', 'theirs');
+        await admin.query(`UPDATE ${database}.accounts_shadow SET cents = 7`);
+        const report = await audit.finish([]);
+        expect(report).toMatchObject({ outcome: 'clean', leaks: [] });
+        expect(report.stores.find((one) => one.shadow.endsWith('transfers_shadow'))).toMatchObject({
+          rowsFound: 1,
+          outcome: 'equal',
+        });
+        const cleaned = await stores.mysql[0]!.clean(RUN);
+        expect(cleaned).toMatchObject({
+          complete: true,
+          text: expect.stringMatching(/seed was not put back, since 1 other runs go on/),
+        });
+        expect(await shadowState()).toEqual({ accounts: 2, changed: 2, transfers: ['theirs'], seeded: 2 });
+      } finally {
+        await other.close();
+      }
+      // the other run has ended, and its rows are still there: they are not ours to remove
+      expect((await stores.mysql[0]!.clean(RUN)).text).toMatch(
+        /seed was not put back, since rows of r-other are there/,
+      );
+      expect((await shadowState()).transfers).toEqual(['theirs']);
+      expect((await stores.mysql[0]!.clean('r-other')).text).toMatch(/seed put back/);
+      expect(await shadowState()).toEqual({ accounts: 2, changed: 0, transfers: [], seeded: 2 });
+    });
+
+    async function shadowState() {
+      const [accounts] = await admin.query<mysql.RowDataPacket[]>(
+        `SELECT COUNT(*) AS n, SUM(cents = 7) AS changed, SUM(shadowline_run IS NULL) AS seeded FROM ${database}.accounts_shadow`,
+      );
+      const [transfers] = await admin.query<mysql.RowDataPacket[]>(`SELECT memo FROM ${database}.transfers_shadow`);
+      const { n, changed, seeded } = accounts[0]!;
+      return {
+        accounts: n,
+        changed: Number(changed),
+        seeded: Number(seeded),
+        transfers: transfers.map(({ memo }) => memo),
+      };
+    }
 
     it('finds the canary, a shadow id and a flagged message in real stores, and names place and count', async () => {
       await admin.query(
@@ -206,8 +291,8 @@ describe('leak check on real servers', () => {
       expect(quick).toEqual(
         [
           // The trigger carried it on into the real audit table.
-          { store: 'mysql', target: `${database}.audit`, kind: 'canary', count: 2, samples: [] },
-          { store: 'mysql', target: `${database}.transfers`, kind: 'canary', count: 2, samples: [] },
+          { store: 'mysql', target: `${database}.audit`, kind: 'canary', count: 2, samples: expect.anything() },
+          { store: 'mysql', target: `${database}.transfers`, kind: 'canary', count: 2, samples: expect.anything() },
         ].sort(
           (a, b) =>
             quick.findIndex((one) => one.target === a.target) - quick.findIndex((one) => one.target === b.target),
@@ -269,7 +354,7 @@ describe('leak check on real servers', () => {
     it('cleans shadow rows and keys only, and puts the seed back', async () => {
       await shadowTransfer(`${CANARY}-0-a`);
       const before = await realRows();
-      for (const store of stores.mysql) await store.clean();
+      for (const store of stores.mysql) expect((await store.clean(RUN)).complete).toBe(true);
       await stores.redis!.removePrefix(`lc-${id}:${RUN}:`);
       expect(await realRows()).toEqual(before);
       const [rows] = await admin.query(`SELECT (SELECT COUNT(*) FROM ${database}.accounts_shadow) AS accounts,

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Isolation, Leak, StoreAudit } from '../result/schema.js';
+import { coverageSentence, gapOf } from '@shadowline/shadow-db/server';
+import type { Isolation, Leak, StoreAudit, StoreCoverage } from '../result/schema.js';
 import type { Scenario } from '../scenario/scenario.js';
-import { type Offsets, redisPrefixOf, type Stores } from '../stores/index.js';
+import { type Offsets, realSuspect, redisPrefixOf, type Stores } from '../stores/index.js';
 import type { Issued, Telemetry } from '../telemetry/index.js';
 import { type Reckoning, reconcile } from './reconcile.js';
 
@@ -19,6 +20,8 @@ export interface AuditReport {
   sentence: string;
   stores: StoreAudit[];
   leaks: Leak[];
+  /** What was searched in the databases, and what was not. */
+  coverage: StoreCoverage[];
   canaryFoundInShadow: number | null;
 }
 
@@ -33,7 +36,6 @@ const QUIET_MS = 2_500;
  */
 export class Audit {
   readonly #o: AuditOptions;
-  readonly #rowsBefore = new Map<string, number>();
   readonly #offsetsBefore = new Map<string, Offsets>();
 
   constructor(options: AuditOptions) {
@@ -43,9 +45,7 @@ export class Audit {
   /** @throws Error of the store that cannot be counted: nothing has been sent yet, so nothing may be. */
   async begin(): Promise<void> {
     this.#o.telemetry.fleet.forgetLost();
-    for (const store of this.#o.stores.mysql) {
-      for (const [table, rows] of Object.entries(await store.counts())) this.#rowsBefore.set(table, rows);
-    }
+    for (const store of this.#o.stores.mysql) await store.begin();
     const { kafka } = this.#o.stores;
     if (kafka !== undefined) {
       for (const topic of this.#topics().flatMap((one) => [one.real, one.shadow])) {
@@ -59,7 +59,7 @@ export class Audit {
     const leaks: Leak[] = [];
     for (const store of this.#o.stores.mysql) {
       try {
-        leaks.push(...(await store.quickScan(this.#o.canary)).map((one) => ({ store: 'mysql' as const, ...one })));
+        leaks.push(...(await store.look(this.#o.canary)).map((one) => ({ store: 'mysql' as const, ...one })));
       } catch (error) {
         this.#o.note(`leak check: MySQL store ${store.name} does not answer: ${(error as Error).message}`);
       }
@@ -96,6 +96,7 @@ export class Audit {
     const gaps: string[] = [];
     const leaks: Leak[] = [];
     const reckonings: Reckoning[] = [];
+    const coverage: StoreCoverage[] = [];
     const issued = new Map(this.#o.telemetry.claims.issued().map((one) => [`${one.store} ${one.target}`, one]));
     const asked = async <T>(what: string, ask: () => Promise<T>): Promise<T | undefined> => {
       try {
@@ -107,24 +108,29 @@ export class Audit {
     };
     let canaryFound: number | null = null;
     for (const store of this.#o.stores.mysql) {
-      const counts = await asked(`MySQL store ${store.name}`, () => store.counts());
+      const report = await asked(`MySQL store ${store.name}`, () => store.audit(this.#o.runId, this.#o.canary));
       for (const { real, shadow, derivedBy } of store.tables) {
         const claim = take(issued, 'mysql', shadow);
-        const found = counts === undefined ? null : (counts[shadow] ?? 0) - (this.#rowsBefore.get(shadow) ?? 0);
+        const writes = report?.writes.find((one) => one.shadow === shadow);
         reckonings.push({
           store: 'mysql',
           real,
           shadow,
           issued: claim.rows,
           uncounted: claim.uncounted,
-          found,
+          found: writes?.found ?? null,
+          others: writes?.others ?? [],
           derivedBy,
           incomparable: undefined,
         });
       }
-      const suspects = counts && (await asked(`MySQL store ${store.name}`, () => store.scan(this.#o.canary)));
-      leaks.push(...(suspects ?? []).map((one) => ({ store: 'mysql' as const, ...one })));
-      const seen = counts && (await asked(`MySQL store ${store.name}`, () => store.canaryInShadow(this.#o.canary)));
+      leaks.push(...(report?.suspects ?? []).map((one) => ({ store: 'mysql' as const, ...realSuspect(one) })));
+      if (report !== undefined) {
+        const { searched, notSearched, rows } = report.coverage;
+        coverage.push({ store: store.name, rows, searched, notSearched });
+        gaps.push(...notSearched.filter(({ tableClass }) => tableClass === 'shadow').map(gapOf));
+      }
+      const seen = report && (await asked(`MySQL store ${store.name}`, () => store.canaryInShadow(this.#o.canary)));
       if (seen !== undefined) canaryFound = (canaryFound ?? 0) + seen;
     }
     for (const topic of this.#topics()) reckonings.push(await this.#topicReckoning(topic, issued, leaks, gaps));
@@ -140,9 +146,10 @@ export class Audit {
     const outcome = leaks.length > 0 ? 'leak' : gaps.length > 0 ? 'incomplete' : 'clean';
     return {
       outcome,
-      sentence: sentenceOf(outcome, reconciled.stores, leaks, gaps),
+      sentence: sentenceOf(outcome, reconciled.stores, leaks, gaps, coverage),
       stores: reconciled.stores,
       leaks,
+      coverage,
       canaryFoundInShadow: canaryFound,
     };
   }
@@ -201,6 +208,7 @@ export class Audit {
       issued: claim.rows,
       uncounted: claim.uncounted,
       found,
+      others: [],
       derivedBy: undefined,
       incomparable: undefined,
     };
@@ -235,6 +243,7 @@ export class Audit {
       issued: rows,
       uncounted: 0,
       found,
+      others: [],
       derivedBy: undefined,
       incomparable:
         'keys are overwritten and expire, so writes and keys are not the same number; all other keys were searched for the canary',
@@ -264,6 +273,7 @@ export function sentenceOf(
   stores: readonly StoreAudit[],
   leaks: readonly Leak[],
   gaps: readonly string[],
+  coverage: readonly StoreCoverage[] = [],
 ): string {
   if (outcome === 'leak') {
     const places = [...new Set(leaks.map((leak) => `${leak.store} ${leak.target} (${leak.count}, ${leak.kind})`))];
@@ -274,5 +284,6 @@ export function sentenceOf(
   }
   const equal = stores.filter((store) => store.outcome === 'equal');
   const writes = equal.reduce((total, store) => total + (store.writesIssued ?? 0), 0);
-  return `Nothing leaked: all ${writes} shadow writes to ${equal.length} tables and topics were found there, and no canary or shadow id in any real one.`;
+  const searched = coverage.length === 0 ? '' : ` ${coverageSentence(coverage)}`;
+  return `Nothing leaked: all ${writes} shadow writes to ${equal.length} tables and topics were found there, and no canary or shadow id where real data was searched.${searched}`;
 }

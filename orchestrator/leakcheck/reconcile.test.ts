@@ -8,6 +8,7 @@ const base: Reckoning = {
   issued: 10,
   uncounted: 0,
   found: 10,
+  others: [],
   derivedBy: undefined,
   incomparable: undefined,
 };
@@ -19,6 +20,9 @@ describe('reconcile', () => {
     ['all arrived although a service was lost', {}, ['payment'], 'equal', 0, 0],
     ['a write went elsewhere', { found: 9 }, [], 'missing', 1, 0],
     ['fewer, and a service was lost', { found: 9 }, ['payment'], 'missing', 0, 1],
+    ['fewer, and another run wrote there', { found: 9, others: ['r-2'] }, [], 'missing', 0, 1],
+    ['more, and another run wrote there', { found: 11, others: ['r-2'] }, [], 'excess', 0, 1],
+    ['all arrived, and another run wrote there', { others: ['r-2'] }, [], 'equal', 0, 0],
     ['rows that nobody reported', { found: 11 }, [], 'excess', 0, 1],
     ['more, and a service was lost', { found: 11 }, ['payment'], 'excess', 0, 1],
     ['rows by a trigger', { issued: 0, derivedBy: 'trigger audit' }, [], 'derived', 0, 0],

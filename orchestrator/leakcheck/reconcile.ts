@@ -12,6 +12,8 @@ export interface Reckoning {
   uncounted: number;
   /** End − start; null when the store could not be asked. */
   found: number | null;
+  /** Other runs that had rows here meanwhile: they may have removed or replaced some of this run's, or it some of theirs. */
+  others: readonly string[];
   /** Why rows come or go here without a statement of a service: `trigger entries_audit`, `ON DELETE CASCADE of …`. */
   derivedBy: string | undefined;
   /** Set for what is never comparable (keys of a cache): says why. */
@@ -28,7 +30,8 @@ export interface Reconciliation {
 /**
  * Writes issued against rows found, per target.
  *
- * | found         | a service was lost in mid-run | all telemetry is there                     |
+ * | found         | a service was lost in mid-run, | all telemetry is there                    |
+ * |               | or another run wrote there    |                                            |
  * | ------------- | ----------------------------- | ------------------------------------------ |
  * | = issued      | equal                         | equal                                      |
  * | < issued      | missing, incomplete           | missing: a write went elsewhere, a leak    |
@@ -41,8 +44,10 @@ export function reconcile(reckonings: readonly Reckoning[], lost: readonly strin
   const stores: StoreAudit[] = [];
   const leaks: Leak[] = [];
   const gaps: string[] = [];
-  const unheard = lost.length > 0 ? `telemetry of ${lost.join(', ')} was lost in mid-run` : undefined;
+  const lostSome = lost.length > 0 ? `telemetry of ${lost.join(', ')} was lost in mid-run` : undefined;
   for (const one of reckonings) {
+    // either makes a difference that proves nothing
+    const unheard = lostSome ?? (one.others.length > 0 ? `${one.others.join(', ')} wrote there as well` : undefined);
     const audit = (outcome: StoreAudit['outcome'], note?: string) => {
       stores.push({
         store: one.store,

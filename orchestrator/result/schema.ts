@@ -167,6 +167,36 @@ export const leak = z.strictObject({
   samples: z.array(z.string()),
 });
 
+const tableClass = z.enum(['shadow', 'real-read', 'refuse', 'unclassed']);
+
+/** What the audit searched in the real tables of one database, and what it did not. */
+export const storeCoverage = z.strictObject({
+  /** Name in the scenario. */
+  store: z.string(),
+  /** Rows read. */
+  rows: z.number().int(),
+  searched: z.array(
+    z.strictObject({
+      table: z.string(),
+      tableClass,
+      /** The key that tells rows added since the run began; `whole`: all rows; `ids`: nothing there could hold the canary; `none`: nor an id. */
+      by: z.enum(['auto-increment', 'timestamp', 'whole', 'ids', 'none']),
+      rows: z.number().int(),
+    }),
+  ),
+  /** A table may be in both lists: searched in part. */
+  notSearched: z.array(
+    z.strictObject({
+      table: z.string(),
+      tableClass,
+      reason: z.enum(['no-growing-key', 'no-key', 'ids-reached', 'row-limit', 'budget', 'no-index', 'failed']),
+      detail: z.string(),
+      /** Would search what is missing, by a scan of the whole table. */
+      sql: z.string(),
+    }),
+  ),
+});
+
 export const acknowledgement = z.strictObject({
   service: z.string(),
   instance: z.string(),
@@ -191,6 +221,8 @@ export const isolation = z.strictObject({
   sentence: z.string(),
   stores: z.array(storeAudit),
   leaks: z.array(leak),
+  /** By database; empty where none was searched, and in results of earlier versions of the toolkit. */
+  coverage: z.array(storeCoverage).default([]),
   canary: z.strictObject({ value: z.string(), placed: z.number().int(), foundInShadow: z.number().int().nullable() }),
   refusals: z.array(z.strictObject({ code: z.string(), service: z.string(), count: z.number().int() })),
   suspects: z.array(
@@ -317,6 +349,7 @@ export type Endpoint = z.infer<typeof endpoint>;
 export type Failure = z.infer<typeof failure>;
 export type Isolation = z.infer<typeof isolation>;
 export type StoreAudit = z.infer<typeof storeAudit>;
+export type StoreCoverage = z.infer<typeof storeCoverage>;
 export type Leak = z.infer<typeof leak>;
 export type Probe = z.infer<typeof probe>;
 export type Acknowledgement = z.infer<typeof acknowledgement>;

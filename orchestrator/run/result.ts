@@ -151,6 +151,7 @@ function isolationOf({ preflight, audit, telemetry, engine, canary, cleanedUp }:
     sentence: audit?.sentence ?? 'Not checked: no flagged request was let through.',
     stores: audit?.stores ?? [],
     leaks: audit?.leaks ?? [],
+    coverage: audit?.coverage ?? [],
     canary: {
       value: canary,
       placed: (engine?.totals.canariesPlaced ?? 0) + (preflight?.prober?.canariesPlaced ?? 0),

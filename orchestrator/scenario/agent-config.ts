@@ -50,8 +50,10 @@ function storeConfig(store: MysqlScenario, all: MysqlScenario[]): MysqlStoreConf
     mode: store.mode,
     suffix: store.suffix,
     schema: store.schema,
+    schemas: store.schemas,
     account: store.account,
     tables: store.tables,
+    truncate: store.truncate,
   };
 }
 

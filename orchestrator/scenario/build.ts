@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
+import { Mapping, type MappingOptions, type NameLimit, nameLimits } from '@shadowline/shadow-db';
 import type { TransformSpec } from '../engines/engine.js';
 import type { Path, ScenarioDocument } from './document.js';
 import type { Expansion } from './expand.js';
 import type { ScenarioInput } from './grammar.js';
 import { isLoopback, storeUrl } from './hosts.js';
 import type { Problem } from './problem.js';
-import type { MysqlScenario, Scenario, ShadowScenario } from './scenario.js';
+import type { AuditScope, MysqlScenario, PostgresScenario, Scenario, ShadowScenario, TableClass } from './scenario.js';
 import { checkPrivateKey, checkPublicKey, SecretError } from './secrets.js';
 
 interface Surroundings {
@@ -40,6 +41,9 @@ export function build(input: ScenarioInput, around: Surroundings): { scenario: S
       flag: buildFlag(shadow.flag, around, report),
       mysql: Object.fromEntries(
         Object.entries(shadow.mysql).map(([name, store]) => [name, buildMysql(name, store, around, report)]),
+      ),
+      postgres: Object.fromEntries(
+        Object.entries(shadow.postgres).map(([name, store]) => [name, buildPostgres(name, store, around, report)]),
       ),
       kafka: shadow.kafka && {
         ...pick(shadow.kafka, 'suffix', 'brokers', 'topics'),
@@ -207,14 +211,118 @@ function buildMysql(
   if (url !== undefined && !/^[^/]+$/.test(database)) {
     report([...at, 'url'], 'the URL names no database', 'write it like this: mysql://user@host:3306/bank');
   }
-  const tables = new Map<string, MysqlScenario['tables'][string]>();
+  const tables = tableClasses(input.tables, at, report);
+  const mapping = mappingOf({ ...input, database, tables: Object.fromEntries(tables) }, at, report);
+  for (const table of Object.keys(input.seed)) {
+    if (mapping !== undefined && classOf(mapping, table) !== 'shadow')
+      report(
+        [...at, 'seed', table],
+        `table ${table} is not among tables.shadow, so it has no shadow to seed`,
+        'add it there, or leave it out here',
+        true,
+      );
+  }
+  for (const table of Object.keys(input.identityColumns)) {
+    if (mapping !== undefined && classOf(mapping, table) === undefined)
+      report(
+        [...at, 'identityColumns', table],
+        `table ${table} has no class`,
+        'add it to tables, or leave it out here',
+        true,
+      );
+  }
+  return {
+    ...pick(input, 'url', 'mode', 'suffix', 'schemas', 'account', 'identityColumns', 'truncate'),
+    schema: input.schema ?? `${database}${input.suffix}`,
+    tables: Object.fromEntries(tables),
+    seed: input.seed as MysqlScenario['seed'],
+    withoutRun: input.withoutRun,
+    audit: auditScope(input.audit),
+    ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
+  };
+}
+
+function buildPostgres(
+  name: string,
+  input: ScenarioInput['shadow']['postgres'][string],
+  around: Surroundings,
+  report: Report,
+): PostgresScenario {
+  const at = ['shadow', 'postgres', name];
+  const isExpanded = around.expansions.has([...at, 'url'].join('.'));
+  const { problem, url } = storeUrl(input.url, ['postgres:', 'postgresql:'], isExpanded);
+  if (problem !== undefined) report([...at, 'url'], problem.cause, problem.remedy);
+  if (url !== undefined && !/^\/[^/]+$/.test(url.pathname))
+    report([...at, 'url'], 'the URL names no database', 'write it like this: postgres://user@host:5432/bank');
+  const tables = tableClasses(input.tables, at, report);
+  const names = {
+    ...input,
+    database: input.realSchema,
+    tables: Object.fromEntries(tables),
+    limit: nameLimits.postgres,
+  };
+  mappingOf(names, at, report);
+  return {
+    ...pick(input, 'url', 'mode', 'realSchema', 'suffix', 'schemas', 'account'),
+    schema: input.schema ?? `${input.realSchema}${input.suffix}`,
+    tables: Object.fromEntries(tables),
+    ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
+    audit: auditScope(input.audit),
+  };
+}
+
+function auditScope({ budget, ...rest }: ScenarioInput['shadow']['mysql'][string]['audit']): AuditScope {
+  return { ...defined(rest), ...(budget !== undefined && { budgetMs: budget }) };
+}
+
+/** Without keys that are there and undefined. */
+function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+/** The names of the store; what cannot work (two tables with one shadow, a shadow schema that is a real one) is a problem at `tables`. */
+function mappingOf(input: NamesOfStore, at: Path, report: Report): Mapping | undefined {
+  const { mode, database, tables, suffix, schema, schemas, limit } = input;
+  // a URL without a database is a problem of its own
+  if (database === '') return undefined;
+  try {
+    return new Mapping({ mode, database, tables, suffix, schemas, ...(schema && { schema }), ...limit });
+  } catch (error) {
+    const remedy = 'correct the names, or choose another suffix or schema';
+    report([...at, 'tables'], (error as Error).message, remedy, true);
+    return undefined;
+  }
+}
+
+type NamesOfStore = Pick<MappingOptions, 'mode' | 'database' | 'tables'> & {
+  limit?: NameLimit;
+  suffix: string;
+  schema?: string | undefined;
+  schemas: Record<string, string>;
+};
+
+/** Of a key that names one table. */
+function classOf(mapping: Mapping, key: string): TableClass | undefined {
+  const dot = key.indexOf('.');
+  return dot === -1 ? mapping.classOf(mapping.database, key) : mapping.classOf(key.slice(0, dot), key.slice(dot + 1));
+}
+
+/** Table (or pattern, or range) to class; each stands in one list. */
+function tableClasses(
+  input: ScenarioInput['shadow']['mysql'][string]['tables'],
+  at: Path,
+  report: Report,
+): Map<string, TableClass> {
+  const tables = new Map<string, TableClass>();
   const classes = [
     ['shadow', 'shadow'],
     ['realRead', 'real-read'],
     ['refuse', 'refuse'],
   ] as const;
   for (const [key, tableClass] of classes) {
-    input.tables[key].forEach((table, index) => {
+    input[key].forEach((table, index) => {
       if (tables.has(table))
         report(
           [...at, 'tables', key, index],
@@ -231,34 +339,7 @@ function buildMysql(
       'name those that the services write: tables: { shadow: [transfers] }',
       true,
     );
-  for (const table of Object.keys(input.seed)) {
-    if (tables.get(table) !== 'shadow')
-      report(
-        [...at, 'seed', table],
-        `table ${table} is not among tables.shadow, so it has no shadow to seed`,
-        'add it there, or leave it out here',
-        true,
-      );
-  }
-  for (const table of Object.keys(input.identityColumns)) {
-    if (!tables.has(table))
-      report(
-        [...at, 'identityColumns', table],
-        `table ${table} has no class`,
-        'add it to tables, or leave it out here',
-        true,
-      );
-  }
-  return {
-    url: input.url,
-    mode: input.mode,
-    suffix: input.suffix,
-    schema: input.schema ?? `${database}_shadow`,
-    account: input.account,
-    tables: Object.fromEntries(tables),
-    seed: input.seed as MysqlScenario['seed'],
-    identityColumns: input.identityColumns,
-  };
+  return tables;
 }
 
 function buildRedis(

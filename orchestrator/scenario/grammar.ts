@@ -1,3 +1,4 @@
+import { maskKinds } from '@shadowline/shadow-db/server';
 import { z } from 'zod';
 import type { Stage, Think, TransformSpec } from '../engines/engine.js';
 import { parseGuardrail } from './guardrail-line.js';
@@ -43,7 +44,6 @@ export const planned = [
   'services.*.path',
   'services.*.unit',
   'services.*.class',
-  'shadow.postgres',
   'shadow.mongodb',
   'shadow.rabbitmq',
   'shadow.mysql.*.instance',
@@ -118,40 +118,98 @@ const flagSettings = strict({
   ).default([]),
 });
 
-const account = z.union(
-  [
-    name.transform((user) => ({ user, passwordEnv: 'SHADOWLINE_MYSQL_PASSWORD' })),
-    strict({ user: name, passwordEnv: variable }),
-  ],
-  { error: (issue) => wrongKind('an account', issue.input, '{ user: shadow_rw, passwordEnv: SHADOW_DB_PASSWORD }') },
-);
+const account = (passwordEnv: string) =>
+  z.union([name.transform((user) => ({ user, passwordEnv })), strict({ user: name, passwordEnv: variable })], {
+    error: (issue) => wrongKind('an account', issue.input, '{ user: shadow_rw, passwordEnv: SHADOW_DB_PASSWORD }'),
+  });
 
-const tables = list(name, '[accounts, transfers]').default([]);
+/** `orders`, `crm.people`, `order_*`, `order_00..order_63`. */
+const TABLE = /^(?:[\p{L}\p{N}_$-]{1,64}\.)?(?:[\p{L}\p{N}_$*-]{1,64}|[\p{L}\p{N}_$-]*\d\.\.[\p{L}\p{N}_$-]*\d)$/u;
+const column = matching(/^[\p{L}\p{N}_$-]{1,64}$/u, 'a column', 'owner_id');
+const table = matching(
+  TABLE,
+  'a table, a pattern or a range of tables',
+  'accounts, crm.people, order_* or order_00..order_63',
+);
+const tables = list(table, '[accounts, order_*, order_00..order_63]').default([]);
+const suffix = matching(/^[A-Za-z0-9_$]{2,24}$/, 'a suffix (2 to 24 letters, digits, _, $)', '_shadow').default(
+  '_shadow',
+);
+const tableClasses = strict({ shadow: tables, realRead: tables, refuse: tables });
+const gap = whole(1, Number.MAX_SAFE_INTEGER, 'ids');
+const autoIncrementGap = z
+  .union([gap, named(gap, table)], {
+    error: (issue) => wrongKind('a distance of ids', issue.input, '1000000000, or { orders: 1000000 }'),
+  })
+  .optional();
+
+const offset = z.union([z.int(), z.literal('reserved')], {
+  error: (issue) => wrongKind('a distance of ids', issue.input, '9000000, or reserved'),
+});
+const maskKind = oneOf(maskKinds);
+const seed = strict({
+  where: plainText('an SQL condition', "status = 'open'").optional(),
+  sample: z
+    .union([z.int(), z.string().regex(/^\d+(\.\d+)?\s*%$/)], {
+      error: (issue) => wrongKind('a share or a number of rows', issue.input, '5%, or 10000'),
+    })
+    .optional(),
+  children: flag().optional(),
+  idOffset: z
+    .union([offset, named(offset, column)], {
+      error: (issue) => wrongKind('a distance of ids', issue.input, '9000000, reserved, or { id: reserved }'),
+    })
+    .optional(),
+  set: named(
+    z.union([z.string(), z.number(), z.null()], {
+      error: (issue) => wrongKind('a text, a number or null', issue.input, '"Jane Doe"'),
+    }),
+    column,
+  ).optional(),
+  mask: named(
+    z.union([maskKind, strict({ kind: maskKind, domain: name.optional() })], {
+      error: (issue) => wrongKind('a mask', issue.input, 'email, or { kind: token, domain: customer }'),
+    }),
+    column,
+  ).optional(),
+});
+
+const audit = strict({
+  fullScan: flag().optional(),
+  wholeTableRows: whole(0, Number.MAX_SAFE_INTEGER, 'rows').optional(),
+  maxRows: whole(1, Number.MAX_SAFE_INTEGER, 'rows').optional(),
+  rowsPerSec: whole(1, Number.MAX_SAFE_INTEGER, 'rows per second').optional(),
+  budget: duration(1_000, 86_400_000, '60s').optional(),
+});
 
 const mysqlStore = strict({
   url: plainText('the address of the database', 'env:MYSQL_URL'),
   mode: oneOf(['table', 'schema'], ['instance']).default('table'),
-  suffix: matching(/^[A-Za-z0-9_$]{1,32}$/, 'a suffix (letters, digits, _, $)', '_shadow').default('_shadow'),
+  suffix,
   schema: name.optional(),
-  account,
-  tables: strict({ shadow: tables, realRead: tables, refuse: tables }),
-  seed: named(
-    strict({
-      where: plainText('an SQL condition', "status = 'open'").optional(),
-      idOffset: named(
-        z.int({ error: (issue) => wrongKind('a whole number', issue.input, '9000000') }),
-        name,
-      ).optional(),
-      set: named(
-        z.union([z.string(), z.number(), z.null()], {
-          error: (issue) => wrongKind('a text, a number or null', issue.input, '"Jane Doe"'),
-        }),
-        name,
-      ).optional(),
-    }),
-    name,
-  ).default({}),
-  identityColumns: named(list(name, '[owner_id]'), name).default({}),
+  schemas: named(name, name).default({}),
+  account: account('SHADOWLINE_MYSQL_PASSWORD'),
+  tables: tableClasses,
+  autoIncrementGap,
+  truncate: flag().default(false),
+  seed: named(seed, table).default({}),
+  withoutRun: list(table, '[wide_table]').default([]),
+  audit: audit.prefault({}),
+  identityColumns: named(list(name, '[owner_id]'), table).default({}),
+});
+
+/** Shadow tables on PostgreSQL: the same words as above; `realSchema` is the one that plain names are in. */
+const postgresStore = strict({
+  url: plainText('the address of the database', 'env:POSTGRES_URL'),
+  mode: oneOf(['table', 'schema'], ['instance']).default('table'),
+  realSchema: name.default('public'),
+  suffix,
+  schema: name.optional(),
+  schemas: named(name, name).default({}),
+  account: account('SHADOWLINE_POSTGRES_PASSWORD'),
+  tables: tableClasses,
+  autoIncrementGap,
+  audit: audit.prefault({}),
 });
 
 const topic = matching(/^[A-Za-z0-9._-]{1,249}$/, 'a topic', 'transfer.created');
@@ -206,6 +264,7 @@ const egress = strict({
 const shadow = strict({
   flag: flagSettings,
   mysql: named(mysqlStore, name).default({}),
+  postgres: named(postgresStore, name).default({}),
   kafka: kafka.optional(),
   redis: redis.optional(),
   egress: egress.prefault({}),

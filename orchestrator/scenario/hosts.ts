@@ -8,6 +8,11 @@ export function isLoopback(hostPort: string): boolean {
   return /^127(\.\d{1,3}){3}$/.test(host);
 }
 
+const examples: Record<string, string> = {
+  'mysql:': 'mysql://user@host:3306/database',
+  'postgres:': 'postgres://user@host:5432/database',
+};
+
 /**
  * Checks the URL of a store. A password that stands in the file itself is a problem; one that came from the environment is not.
  * Messages never contain the URL.
@@ -17,13 +22,12 @@ export function storeUrl(
   protocols: readonly string[],
   isExpanded: boolean,
 ): { url?: URL; problem?: { cause: string; remedy: string } } {
-  const example = protocols[0] === 'mysql:' ? 'mysql://user@host:3306/database' : 'redis://host:6379';
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !protocols.includes(url.protocol) || url.hostname === '') {
     return {
       problem: {
         cause: `it is not a URL of ${protocols.map((one) => `${one}//`).join(' or ')}`,
-        remedy: `write it like this: ${example}, or env:NAME`,
+        remedy: `write it like this: ${examples[protocols[0] ?? ''] ?? 'redis://host:6379'}, or env:NAME`,
       },
     };
   }

@@ -93,6 +93,51 @@ describe('a scenario that is valid', () => {
     });
   });
 
+  it('knows tables by name, pattern and range, and stores on PostgreSQL', () => {
+    const text = `${minimal}  mysql:
+    main:
+      url: env:DB
+      account: shadow_rw
+      mode: schema
+      schemas: { crm: crm_twin }
+      tables: { shadow: [order_00..order_63, "log_*", crm.people], realRead: ["*"] }
+      autoIncrementGap: { crm.people: 5000 }
+      truncate: true
+      seed: { crm.people: { sample: 5%, children: true, idOffset: reserved, mask: { mail: email, tax: { kind: digits, domain: tax } } } }
+      audit: { fullScan: true }
+  postgres:
+    pg: { url: "postgres://root@127.0.0.1/bank", account: rw, realSchema: app, tables: { shadow: [orders] }, audit: { budget: 5s } }
+`;
+    const { scenario, problems: found } = validateScenario(text, FILE, env);
+    expect(found).toEqual([]);
+    expect(scenario?.shadow.mysql.main).toMatchObject({
+      schemas: { crm: 'crm_twin' },
+      tables: { 'order_00..order_63': 'shadow', 'log_*': 'shadow', 'crm.people': 'shadow', '*': 'real-read' },
+      autoIncrementGap: { 'crm.people': 5000 },
+      truncate: true,
+      seed: {
+        'crm.people': {
+          sample: '5%',
+          children: true,
+          idOffset: 'reserved',
+          mask: { mail: 'email', tax: { kind: 'digits', domain: 'tax' } },
+        },
+      },
+      audit: { fullScan: true },
+    });
+    expect(scenario?.shadow.postgres.pg).toEqual({
+      url: 'postgres://root@127.0.0.1/bank',
+      mode: 'table',
+      realSchema: 'app',
+      suffix: '_shadow',
+      schema: 'app_shadow',
+      schemas: {},
+      account: { user: 'rw', passwordEnv: 'SHADOWLINE_POSTGRES_PASSWORD' },
+      tables: { orders: 'shadow' },
+      audit: { budgetMs: 5_000 },
+    });
+  });
+
   it('asks for confirmation as soon as one host is not this machine', () => {
     const confirm = (text: string) => validateScenario(text, FILE, env).scenario?.confirmRequired;
     expect(confirm(change('127.0.0.1:8080', 'bank.example'))).toBe(true);
@@ -335,6 +380,39 @@ describe('a scenario that is wrong', () => {
       change('realRead: [branches]', 'realRead: [accounts]', full),
       [
         'scenario.yaml:13:59: shadow.mysql.main.tables.realRead.0: table accounts has a class already: shadow | a table has one class; keep one of them',
+      ],
+    ],
+    [
+      'no table at all',
+      change('realRead: [branches]', 'realRead: ["bran ches", a.b.c, "x..y"]', full),
+      [
+        ['0', 59, '"bran ches"'],
+        ['1', 72, '"a.b.c"'],
+        ['2', 79, '"x..y"'],
+      ].map(
+        ([at, column, text]) =>
+          `scenario.yaml:13:${column}: shadow.mysql.main.tables.realRead.${at}: ${text} is not a table, a pattern or a range of tables | write it like this: accounts, crm.people, order_* or order_00..order_63`,
+      ),
+    ],
+    [
+      'a table whose shadow could not be told from it',
+      change('shadow: [accounts, transfers]', 'shadow: [accounts, transfers, old_shadow]', full),
+      [
+        'scenario.yaml:13:7: shadow.mysql.main.tables: "old_shadow" ends with the shadow suffix "_shadow" already: choose another suffix | correct the names, or choose another suffix or schema',
+      ],
+    ],
+    [
+      'patterns that contradict each other',
+      change('realRead: [branches]', 'realRead: ["acc*"], refuse: ["acc*s"]', full),
+      [
+        'scenario.yaml:13:7: shadow.mysql.main.tables: tables "acc*" (real-read) and "acc*s" (refuse) claim the same table: make one of them longer, or name the table | correct the names, or choose another suffix or schema',
+      ],
+    ],
+    [
+      'postgres without a database',
+      plus('  postgres: { pg: { url: "postgres://u@h", account: a, tables: { shadow: [t] } } }'),
+      [
+        'scenario.yaml:9:26: shadow.postgres.pg.url: the URL names no database | write it like this: postgres://user@host:5432/bank',
       ],
     ],
     [

@@ -1,3 +1,4 @@
+import type { Seed } from '@shadowline/shadow-db/server';
 import type { Stage, Think, TransformSpec } from '../engines/engine.js';
 
 /**
@@ -65,6 +66,8 @@ export interface ShadowScenario {
     allowFrom: string[];
   };
   mysql: Record<string, MysqlScenario>;
+  /** Shadow tables can be made, checked and cleaned; a run is refused, since services cannot be redirected there yet. */
+  postgres: Record<string, PostgresScenario>;
   kafka:
     | {
         suffix: string;
@@ -84,22 +87,57 @@ export interface ShadowScenario {
   unknown: 'allow' | 'alarm' | 'block';
 }
 
+export type TableClass = 'shadow' | 'real-read' | 'refuse';
+
 export interface MysqlScenario {
   /** `mysql://user:password@host:port/database`: an account that may read everything and provision shadow tables. */
   url: string;
   mode: 'table' | 'schema' | 'instance';
   suffix: string;
   schema: string;
+  /** Mode schema: shadow schemas of further databases. */
+  schemas: Record<string, string>;
   /** Name of the restricted account, and the environment variable that holds its password (in the services as well). */
   account: { user: string; passwordEnv: string };
-  tables: Record<string, 'shadow' | 'real-read' | 'refuse'>;
+  /** Tables, `schema.table`, patterns (`order_*`) and ranges (`order_00..order_63`). */
+  tables: Record<string, TableClass>;
+  /** Distance from the highest real id to the first shadow id; default 1e9. */
+  autoIncrementGap?: number | Record<string, number>;
+  /** Lets shadow traffic TRUNCATE shadow tables. */
+  truncate: boolean;
   /** Rows copied from real tables into their shadow tables before the run; integer columns may be shifted, others set. */
-  seed: Record<
-    string,
-    { where?: string; idOffset?: Record<string, number>; set?: Record<string, string | number | null> }
-  >;
+  seed: Record<string, Seed>;
+  /** Tables whose rows have no room for the hidden column that holds the run. */
+  withoutRun: string[];
   /** Columns that hold remapped identities: the leak check looks for the shadow range in them. */
   identityColumns: Record<string, string[]>;
+  /** How much the leak check may read; default: no table as a whole but small ones. */
+  audit: AuditScope;
+}
+
+/** Limits of the leak check, in rows and milliseconds. */
+export interface AuditScope {
+  fullScan?: boolean;
+  wholeTableRows?: number;
+  maxRows?: number;
+  rowsPerSec?: number;
+  budgetMs?: number;
+}
+
+export interface PostgresScenario {
+  /** `postgres://user:password@host:port/database`: an account that may read everything and provision shadow tables. */
+  url: string;
+  mode: 'table' | 'schema' | 'instance';
+  /** The schema that plain names are in. */
+  realSchema: string;
+  suffix: string;
+  /** Shadow schema of `realSchema` (mode schema). */
+  schema: string;
+  schemas: Record<string, string>;
+  account: { user: string; passwordEnv: string };
+  tables: Record<string, TableClass>;
+  autoIncrementGap?: number | Record<string, number>;
+  audit: AuditScope;
 }
 
 /** `p99(response, route="POST /transfers") < 400ms`, `errors < 0.1%`. */

@@ -32,10 +32,17 @@ export async function onPath(program: string, env: NodeJS.ProcessEnv = process.e
 export function runProgram(
   command: string,
   args: string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: string | Buffer } = {},
+  options: {
+    cwd?: string;
+    env?: NodeJS.ProcessEnv;
+    input?: string | Buffer;
+    /** Another user to run as; only root may choose one. */
+    as?: { uid: number; gid: number };
+  } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: options.cwd, env: options.env ?? process.env, stdio: 'pipe' });
+    const { cwd, env = process.env, as } = options;
+    const child = spawn(command, args, { cwd, env, stdio: 'pipe', ...as });
     let output = '';
     const take = (chunk: Buffer) => {
       output = (output + chunk.toString('utf8')).slice(-20_000);

@@ -9,9 +9,11 @@ import { connect, createServer } from 'node:net';
  */
 const LEASH = `
 exec 3<&0 0</dev/null
+signal=$1
+shift
 "$@" 3<&- &
 server=$!
-{ cat <&3 >/dev/null; kill -TERM $server 2>/dev/null; i=0
+{ cat <&3 >/dev/null; kill -$signal $server 2>/dev/null; i=0
   while kill -0 $server 2>/dev/null && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
   kill -KILL $server 2>/dev/null; } >/dev/null 2>&1 &
 watch=$!
@@ -26,7 +28,7 @@ export interface LeashedServer {
   readonly pid: number;
   /** Resolves with the exit status when the server has ended. */
   readonly exited: Promise<number>;
-  /** Asks it to end (SIGTERM, SIGKILL after 10 s) and waits. Idempotent. */
+  /** Asks it to end (SIGTERM or what was chosen, SIGKILL after 10 s) and waits. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -37,11 +39,22 @@ export interface LeashOptions {
   cwd?: string;
   /** Its standard output and error go here. */
   logFile: string;
+  /** What asks it to end. Default TERM. */
+  stopSignal?: 'TERM' | 'INT';
+  /** Another user to run as; only root may choose one. */
+  as?: UserIds;
+}
+
+export interface UserIds {
+  uid: number;
+  gid: number;
 }
 
 export function startLeashed(options: LeashOptions): LeashedServer {
   const log = openSync(options.logFile, 'a');
-  const child: ChildProcess = spawn('/bin/sh', ['-c', LEASH, 'leash', options.command, ...options.args], {
+  const words = [options.stopSignal ?? 'TERM', options.command, ...options.args];
+  const child: ChildProcess = spawn('/bin/sh', ['-c', LEASH, 'leash', ...words], {
+    ...options.as,
     stdio: ['pipe', log, log],
     env: options.env ?? process.env,
     cwd: options.cwd,

@@ -84,8 +84,13 @@ export interface RunningServer {
 /**
  * Starts MariaDB on a free port with an empty data folder under `dir`; root has no password and the server listens on loopback only.
  * Settings are those of a small server that may lose the last second at a power cut: the data folder is thrown away.
+ * @param settings further options, such as `--lower-case-table-names=1`
  */
-export async function startMariadb(home: MariadbHome, dir: string): Promise<RunningServer> {
+export async function startMariadb(
+  home: MariadbHome,
+  dir: string,
+  settings: readonly string[] = [],
+): Promise<RunningServer> {
   const data = join(dir, 'mariadb');
   const logFile = join(dir, 'mariadb.log');
   await mkdir(join(data, 'mysql'), { recursive: true });
@@ -121,6 +126,7 @@ export async function startMariadb(home: MariadbHome, dir: string): Promise<Runn
         '--max-connections=400',
         '--skip-name-resolve',
         '--character-set-server=utf8mb4',
+        ...settings,
       ],
       env,
       logFile,

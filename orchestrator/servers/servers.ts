@@ -5,20 +5,23 @@ import { onPath, runProgram, type Say } from './cache.js';
 import { embeddedKafka, startKafka } from './kafka.js';
 import { accepts } from './leash.js';
 import { embeddedMariadb, installedMariadb, type RunningServer, startMariadb } from './mariadb.js';
+import { embeddedPostgres, installedPostgres, type PostgresHome, startPostgres } from './postgres.js';
 import { startRedis } from './redis.js';
 
 /**
  * Real servers for the demo chain and for tests, looked for in one order, each with a line that says what was chosen and why:
- * 1. a URL in the environment; 2. the standard local port, only with SHADOWLINE_USE_LOCAL=1; 3. a binary on PATH, started on a free port with
+ * 1. a URL in the environment; 2. the standard local port, only with SHADOWLINE_USE_LOCAL=1; 3. a binary that is installed, started on a free port with
  * a temporary data folder; 4. the embedded default, fetched once into the user's cache folder.
  */
-export type ServerKind = 'mysql' | 'kafka' | 'redis';
+export type ServerKind = 'mysql' | 'kafka' | 'redis' | 'postgres';
 
 export interface Servers {
   mysql: RunningServer;
   /** Undefined when it could not be had; `omissions` says why. */
   kafka: RunningServer | undefined;
   redis: RunningServer | undefined;
+  /** Only when it was asked for. */
+  postgres: RunningServer | undefined;
   omissions: string[];
   /** Temporary folder of the servers' data and logs. */
   dir: string;
@@ -30,12 +33,23 @@ const fromEnvironment: Record<ServerKind, { url: string; variable: string; port:
   mysql: { variable: 'SHADOWLINE_MYSQL_URL', url: 'mysql://root@127.0.0.1:3306', port: 3306 },
   kafka: { variable: 'SHADOWLINE_KAFKA', url: '127.0.0.1:9092', port: 9092 },
   redis: { variable: 'SHADOWLINE_REDIS_URL', url: 'redis://127.0.0.1:6379', port: 6379 },
+  postgres: {
+    variable: 'SHADOWLINE_POSTGRES_URL',
+    url: 'postgres://postgres@127.0.0.1:5432/postgres',
+    port: 5432,
+  },
 };
 
+export interface StartOptions {
+  leaveOut?: ServerKind[];
+  /** Also PostgreSQL: it costs seconds, and the demo chain has no use for it. Default false. */
+  postgres?: boolean;
+}
+
 /**
- * @throws Error when MariaDB cannot be had; Kafka and Redis are left out with a reason instead.
+ * @throws Error when MariaDB cannot be had; the others are left out with a reason instead.
  */
-export async function startServers(say: Say, options: { leaveOut?: ServerKind[] } = {}): Promise<Servers> {
+export async function startServers(say: Say, options: StartOptions = {}): Promise<Servers> {
   await sweep();
   const dir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
   const started: RunningServer[] = [];
@@ -62,14 +76,17 @@ export async function startServers(say: Say, options: { leaveOut?: ServerKind[] 
     start('mysql', 'MariaDB'),
     start('kafka', 'Kafka'),
     start('redis', 'Redis'),
+    options.postgres ? start('postgres', 'PostgreSQL') : undefined,
   ]);
-  const [mysql, kafka, redis] = outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined));
+  const [mysql, kafka, redis, postgres] = outcomes.map((outcome) =>
+    outcome.status === 'fulfilled' ? outcome.value : undefined,
+  );
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined || mysql === undefined) {
     await stop();
     throw failed?.reason ?? new Error('MariaDB was left out, but nothing works without it');
   }
-  return { mysql, kafka, redis, omissions, dir, stop };
+  return { mysql, kafka, redis, postgres, omissions, dir, stop };
 }
 
 const PREFIX = 'shadowline-servers-';
@@ -138,7 +155,30 @@ const starters: Record<ServerKind, (dir: string, say: Say) => Promise<RunningSer
     say(`Redis: ${program}, on a free port without persistence`);
     return startRedis(program, dir);
   },
+  async postgres(dir, say) {
+    const installed = await installedPostgres();
+    if (installed !== undefined) {
+      say(`PostgreSQL: ${installed.server} is there; starting it on a free port with a temporary data folder`);
+      return startPostgres(installed, dir);
+    }
+    const home = await embeddedPostgres(say).catch((error: Error) => installPostgres(error, say));
+    say(`PostgreSQL: ${home.server}, on a free port with a temporary data folder`);
+    return startPostgres(home, dir);
+  },
 };
+
+/** As root on Debian the embedded one has an alternative; anybody else is told the choices. */
+async function installPostgres(reason: Error, say: Say): Promise<PostgresHome> {
+  if ((await onPath('apt-get')) !== undefined && process.getuid?.() === 0) {
+    say(`PostgreSQL: ${reason.message}; installing postgresql with apt-get (once)`);
+    await aptInstall(['postgresql']);
+    const installed = await installedPostgres();
+    if (installed !== undefined) return installed;
+  }
+  throw new Error(
+    `PostgreSQL could not be had: ${reason.message}\nChoices: name a server in SHADOWLINE_POSTGRES_URL, put initdb and postgres on PATH (Debian: postgresql), or put Maven and a JDK on PATH.`,
+  );
+}
 
 /** As root on Debian a missing redis-server is installed; anybody else is told how. */
 async function installRedis(say: Say): Promise<string> {

@@ -4,7 +4,7 @@ import { type IdentityRange, type MysqlStore, openMysql } from './mysql.js';
 import { openRedis, type RedisStore } from './redis.js';
 
 export type { KafkaStore, Offsets } from './kafka.js';
-export type { MysqlStore } from './mysql.js';
+export { type MysqlStore, realSuspect } from './mysql.js';
 export type { RedisStore } from './redis.js';
 
 /** The stores that a scenario names, from the toolkit's side. */
@@ -18,7 +18,12 @@ export interface Stores {
 /** Opens what can be opened; what cannot is among the problems. */
 export async function openStores(scenario: Scenario): Promise<{ stores: Stores; problems: string[] }> {
   const problems: string[] = [];
-  const { mysql, kafka, redis } = scenario.shadow;
+  const { mysql, postgres, kafka, redis } = scenario.shadow;
+  for (const name of Object.keys(postgres)) {
+    problems.push(
+      `store ${name}: services cannot be redirected on PostgreSQL yet, so a run would be refused by each of them. Leave the store out of this scenario; stress shadow-db works on it.`,
+    );
+  }
   const tried = async <T>(open: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await open();

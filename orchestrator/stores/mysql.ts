@@ -1,22 +1,27 @@
 import {
+  type AuditLimits,
+  type AuditMark,
+  beginAudit,
   clean,
-  countRows,
+  type DatabaseAudit,
   type Db,
   drift,
+  finishAudit,
   inspect,
   type Plan,
   plan,
   provision,
-  type ReservedRange,
-  reservedRanges,
   type SchemaModel,
   type ShadowDbOptions,
   type Suspect,
-  scanReal,
+  shadowRows,
   verify,
+  watchReal,
 } from '@shadowline/shadow-db/server';
-import { createPool, type Pool } from 'mysql2/promise';
+import { type Connection, createConnection, createPool, type Pool, type PoolConnection } from 'mysql2/promise';
 import type { MysqlScenario } from '../scenario/scenario.js';
+import { Presence } from './presence.js';
+import { mysqlOptions } from './shadow-options.js';
 
 export interface ShadowTable {
   /** `bank.transfers`. */
@@ -47,30 +52,23 @@ export interface MysqlStore {
   tables: ShadowTable[];
   /** Everything that is wrong with the shadow side, and what people should know. Must be called first. */
   check(): Promise<{ problems: string[]; notes: string[] }>;
-  /** Rows of the shadow tables, by shadow name. */
-  counts(): Promise<Record<string, number>>;
-  /** All real tables, all columns. */
-  scan(canary: string): Promise<RealSuspect[]>;
-  /** By index only: reserved ids, and the canary in rows that were added since `check`. */
-  quickScan(canary: string): Promise<RealSuspect[]>;
+  /** Remembers, right before the first flagged request, where real and shadow tables end. */
+  begin(): Promise<void>;
+  /** By key ranges only: reserved ids, and the canary in rows that were added since `begin`. */
+  look(canary: string): Promise<RealSuspect[]>;
+  /** Searches the real tables and counts the run's rows in the shadow tables; says what it could not search. */
+  audit(run: string, canary: string): Promise<DatabaseAudit>;
   /** Rows of shadow tables that hold the canary. */
   canaryInShadow(canary: string): Promise<number>;
-  /** Empties the shadow tables and puts the seed back. */
-  clean(): Promise<string>;
+  /**
+   * Removes the rows of a run. When no other run is going on and none has rows here, the shadow tables are left as provisioning made them: emptied and seeded
+   * again. `complete`: nothing of the run is left.
+   */
+  clean(run: string): Promise<{ text: string; complete: boolean }>;
   close(): Promise<void>;
 }
 
 const TEXT = /^(?:char|varchar|tinytext|text|mediumtext|longtext|json)\b/i;
-
-interface Watched {
-  /** Quoted. */
-  table: string;
-  target: string;
-  column: string;
-  firstShadowId: string;
-  highestAtStart: string;
-  texts: string[];
-}
 
 /** @param env holds the restricted account's password */
 export function openMysql(
@@ -83,25 +81,23 @@ export function openMysql(
   const database = decodeURIComponent(url.pathname.slice(1));
   const pool = poolOf(url);
   const db = dbOf(pool);
-  const options: ShadowDbOptions = {
-    database,
-    mode: scenario.mode,
-    suffix: scenario.suffix,
-    schema: scenario.schema,
-    tables: scenario.tables,
-    seed: scenario.seed,
-  };
+  const options: ShadowDbOptions = mysqlOptions(scenario);
   const idColumns =
     identities === undefined
       ? []
       : Object.entries(scenario.identityColumns).flatMap(([table, columns]) =>
           columns.map((column) => ({ table, column, ...identities })),
         );
-  let watched: Watched[] = [];
-  let reserved: ReservedRange[] = [];
+  const limits: AuditLimits = scenario.audit;
   let shadowModel: SchemaModel | undefined;
-  /** Shadow ids that were in real tables before this run. */
-  let before = new Map<string, number>();
+  let mark: AuditMark | undefined;
+  let lookForNew: (() => Promise<Suspect[]>) | undefined;
+  let presence: Presence | undefined;
+  const takeMark = async (): Promise<AuditMark> => {
+    lookForNew = undefined;
+    mark = await beginAudit(db, options, { idColumns, ...limits });
+    return mark;
+  };
   const store: MysqlStore = {
     name,
     tables: [],
@@ -145,56 +141,38 @@ export function openMysql(
           if (row === undefined)
             problems.push(`store ${name}: ${shadow.shadow} is empty though it has a seed. ${remedy}`);
         }
-        reserved = await reservedRanges(db, options);
-        watched = await watch(db, database, real, reserved);
-        before = new Map();
-        for (const suspect of await scanReal(db, options, { canary: '', reserved, idColumns })) {
-          before.set(keyOf(suspect), suspect.count);
+        presence ??= await Presence.enter(() => connectionTo(url), database);
+        const others = await presence.others();
+        if (others > 0)
           notes.push(
-            `store ${name}: ${database}.${suspect.table} holds ${suspect.count} rows with shadow ids (${suspect.columns.join(', ')}) from before this run; they are not counted again. Look at them and remove them.`,
+            `store ${name}: ${others} other runs use ${database} now: what they delete cannot be told from what this run does`,
           );
+        const { tables, shadow } = await takeMark();
+        for (const { table, known, idsReached } of tables) {
+          for (const { count, columns } of known)
+            notes.push(
+              `store ${name}: ${table} holds ${count} rows with shadow ids (${columns.join(', ')}) from before this run; they are not counted again. Look at them and remove them.`,
+            );
+          if (idsReached) notes.push(`store ${name}: ids of ${table} have reached the shadow range. ${remedy}`);
         }
+        const left = [...new Set(shadow.flatMap(({ runs = {} }) => Object.keys(runs)))];
+        if (left.length > 0)
+          notes.push(
+            `store ${name}: shadow rows of ${left.join(', ')} are there; \`stress shadow-db clean\` removes them`,
+          );
       }
       return { problems, notes };
     },
-    async counts() {
-      return countRows(
-        db,
-        store.tables.map((table) => table.shadow),
-      );
+    async begin() {
+      await takeMark();
     },
-    async scan(canary) {
-      const found: RealSuspect[] = [];
-      for (const suspect of await scanReal(db, options, { canary, reserved, idColumns })) {
-        const count = suspect.count - (before.get(keyOf(suspect)) ?? 0);
-        if (count <= 0) continue;
-        found.push({
-          target: `${database}.${suspect.table}`,
-          kind: suspect.reason === 'canary' ? 'canary' : 'shadow-id',
-          count,
-          samples: suspect.samples.map((sample) => JSON.stringify(sample)),
-        });
-      }
-      return found;
+    async look(canary) {
+      const since = mark ?? (await takeMark());
+      lookForNew ??= await watchReal(db, options, since, { canary, idColumns });
+      return (await lookForNew()).map(realSuspect);
     },
-    async quickScan(canary) {
-      const found: RealSuspect[] = [];
-      for (const one of watched) {
-        const look = async (kind: RealSuspect['kind'], where: string, params: unknown[], known: number) => {
-          const [row] = await db.query(`SELECT COUNT(*) AS n FROM ${one.table} WHERE ${where}`, params);
-          const count = Number(row?.n ?? 0) - known;
-          if (count > 0) found.push({ target: one.target, kind, count, samples: [] });
-        };
-        const id = quoteId(one.column);
-        const known = before.get(`reserved-id ${one.target.slice(database.length + 1)} ${one.column}`) ?? 0;
-        await look('shadow-id', `${id} >= ?`, [one.firstShadowId], known);
-        if (one.texts.length > 0) {
-          const texts = one.texts.map((text) => `${quoteId(text)} LIKE ?`).join(' OR ');
-          const params = [one.highestAtStart, one.firstShadowId, ...one.texts.map(() => `%${canary}%`)];
-          await look('canary', `${id} > ? AND ${id} < ? AND (${texts})`, params, 0);
-        }
-      }
-      return found;
+    async audit(run, canary) {
+      return finishAudit(db, options, mark ?? (await takeMark()), { run, canary, idColumns, ...limits });
     },
     async canaryInShadow(canary) {
       let found = 0;
@@ -212,30 +190,77 @@ export function openMysql(
       }
       return found;
     },
-    async clean() {
-      const report = await clean(db, options, { dryRun: false, what: 'rows' });
-      const rows = report.tables.reduce((sum, table) => sum + table.rows, 0);
-      // Shadow tables are left as they were found: with their seed.
-      const seeds = await plan(db, options);
-      const steps = seeds.steps.filter((step) => step.kind === 'seed');
-      await seedAgain(pool, { ...seeds, steps });
-      return `${rows} rows of ${report.tables.length} shadow tables of ${database} removed${steps.length > 0 ? ', seed put back' : ''}`;
+    async clean(run) {
+      presence ??= await Presence.enter(() => connectionTo(url), database);
+      const connection = await pool.getConnection();
+      const own = dbOf(connection);
+      try {
+        return await presence.gated(async (others) => {
+          const rows = await shadowRows(own, options);
+          const foreign = new Set(rows.flatMap(({ runs = {} }) => Object.keys(runs)).filter((one) => one !== run));
+          if (others === 0 && foreign.size === 0) return await emptyAndSeed(connection, options);
+          if (rows.some(({ runs }) => runs === undefined))
+            throw new Error(
+              `rows of ${database} do not know their run, and another run uses them: clean when it has ended`,
+            );
+          const why = others > 0 ? `${others} other runs go on` : `rows of ${[...foreign].join(', ')} are there`;
+          return await removeRun(own, options, run, why);
+        });
+      } finally {
+        connection.destroy();
+      }
     },
-    close: () => pool.end(),
+    async close() {
+      await presence?.leave();
+      await pool.end();
+    },
   };
   return store;
 }
 
+/** Nobody else is here: everything goes, also what the run has changed in seeded rows. */
+async function emptyAndSeed(connection: PoolConnection, options: ShadowDbOptions): Promise<Cleaned> {
+  const db = dbOf(connection);
+  const report = await clean(db, options, { dryRun: false, what: 'rows' });
+  const rows = report.tables.reduce((sum, table) => sum + table.rows, 0);
+  const seeds = await plan(db, options);
+  const steps = seeds.steps.filter((step) => step.kind === 'seed');
+  await seedAgain(connection, { ...seeds, steps });
+  const seeded = steps.length > 0 ? ', seed put back' : '';
+  return {
+    text: `${rows} rows of ${report.tables.length} shadow tables of ${options.database} removed${seeded}`,
+    complete: true,
+  };
+}
+
+type Cleaned = Awaited<ReturnType<MysqlStore['clean']>>;
+
+/** Others are here: only what carries the run's name goes. */
+async function removeRun(db: Db, options: ShadowDbOptions, run: string, why: string): Promise<Cleaned> {
+  const { tables } = await clean(db, options, { dryRun: false, run });
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  const kept = tables.flatMap(({ table, kept: left }) =>
+    left === undefined ? [] : [`${left.rows} rows of ${table} stay: ${left.because}`],
+  );
+  const seed = `the seed was not put back, since ${why}: what this run changed in seeded rows stays until they are cleaned and provisioned again`;
+  const text = [`${rows} rows of run ${run} removed from ${options.database}`, ...kept, seed].join('; ');
+  return { text, complete: kept.length === 0 };
+}
+
 /** The copied rows keep the references of the real ones; the order in which tables are filled would not. */
-async function seedAgain(pool: Pool, seeds: Plan): Promise<void> {
+async function seedAgain(connection: PoolConnection, seeds: Plan): Promise<void> {
   if (seeds.steps.length === 0) return;
-  const connection = await pool.getConnection();
-  try {
-    await connection.query('SET SESSION foreign_key_checks = 0');
-    await provision(dbOf(connection), seeds);
-  } finally {
-    connection.destroy();
-  }
+  await connection.query('SET SESSION foreign_key_checks = 0');
+  await provision(dbOf(connection), seeds);
+}
+
+export function realSuspect({ table, reason, count, samples }: Suspect): RealSuspect {
+  return {
+    target: table,
+    kind: reason === 'canary' ? 'canary' : 'shadow-id',
+    count,
+    samples: samples.map((sample) => JSON.stringify(sample)),
+  };
 }
 
 function poolOf(url: URL, account?: { user: string; password: string }): Pool {
@@ -249,6 +274,16 @@ function poolOf(url: URL, account?: { user: string; password: string }): Pool {
     connectTimeout: 5_000,
     supportBigNumbers: true,
     bigNumberStrings: true,
+  });
+}
+
+function connectionTo(url: URL): Promise<Connection> {
+  return createConnection({
+    host: url.hostname,
+    port: Number(url.port || 3306),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    connectTimeout: 5_000,
   });
 }
 
@@ -327,31 +362,6 @@ function derivedBy(table: string, shadow: SchemaModel): string | undefined {
   const own = shadow.tables.find((one) => one.name === table);
   const cascade = own?.foreignKeys.find((key) => key.onDelete === 'CASCADE');
   return cascade === undefined ? undefined : `ON DELETE CASCADE of ${cascade.parent}`;
-}
-
-async function watch(db: Db, database: string, real: SchemaModel, reserved: ReservedRange[]): Promise<Watched[]> {
-  const watched: Watched[] = [];
-  for (const { table, column, firstShadowId } of reserved) {
-    const target = `${database}.${table}`;
-    const [row] = await db.query(
-      `SELECT CAST(COALESCE(MAX(${quoteId(column)}), 0) AS CHAR) AS highest FROM ${quoted(target)} WHERE ${quoteId(column)} < ?`,
-      [firstShadowId],
-    );
-    const model = real.tables.find((one) => one.name === table);
-    watched.push({
-      table: quoted(target),
-      target,
-      column,
-      firstShadowId,
-      highestAtStart: String(row?.highest ?? '0'),
-      texts: (model?.columns ?? []).filter((one) => TEXT.test(one.type)).map((one) => one.name),
-    });
-  }
-  return watched;
-}
-
-function keyOf({ reason, table, columns }: Suspect): string {
-  return `${reason} ${table} ${columns.join(',')}`;
 }
 
 function quoteId(name: string): string {

@@ -1,4 +1,4 @@
-import type { Isolation, Probe, StoreAudit } from '../../orchestrator/result/schema.js';
+import type { Isolation, Probe, StoreAudit, StoreCoverage } from '../../orchestrator/result/schema.js';
 import { count, NOT_MEASURED } from '../format.js';
 import type { RunView } from '../run-folder.js';
 import { oneLine } from '../text.js';
@@ -63,6 +63,7 @@ export function isolation(view: RunView): Html {
         audit.outcome === 'not-checked' ? 'Leaks were not looked for.' : 'No shadow data was found in any real store.',
     }),
     stores(audit, none('No store was compared.')),
+    ...coverage(audit.coverage, none('No real table was searched.')),
     counts(
       'Refusals: shadow requests that agents stopped before they touched anything',
       audit.refusals,
@@ -102,6 +103,67 @@ function stores({ stores: all }: Isolation, empty: string): Html {
     ]),
     empty,
   });
+}
+
+const SEARCHED: Record<StoreCoverage['searched'][number]['by'], string> = {
+  'auto-increment': 'rows added since the run began, by AUTO_INCREMENT',
+  timestamp: 'rows added since the run began, by the server’s time',
+  whole: 'every row',
+  ids: 'ids alone: nothing there could hold the canary',
+  none: 'nothing: no column there could hold the canary or an id; the counts of writes speak for it',
+};
+
+function coverage(all: StoreCoverage[], empty: string): Html[] {
+  const searched = all.flatMap((store) => store.searched.map((one) => ({ ...one, store: store.store })));
+  const looked = searched.filter(({ by }) => by !== 'none').length;
+  const missed = all.flatMap((store) => store.notSearched.map((one) => ({ ...one, store: store.store })));
+  const rows = all.reduce((sum, store) => sum + store.rows, 0);
+  const title = html`<h3>What was searched for shadow data</h3>`;
+  if (searched.length + missed.length === 0) return [title, html`<p class="none">${empty}</p>`];
+  const limit =
+    missed.length > 0
+      ? html`; <strong>${count(missed.length)} could not be searched in full</strong>`
+      : '; none was left out';
+  return [
+    title,
+    html`<p>${count(rows)} rows in ${count(looked)} real tables${limit}. An update of a row that was there before the run is seen only where every row was read.</p>`,
+    table({
+      caption: 'Real tables that were not searched in full',
+      columns: [
+        { head: 'Store' },
+        { head: 'Real table', kind: 'code' },
+        { head: 'class' },
+        { head: 'why' },
+        { head: 'This would search it, by reading it whole', kind: 'code' },
+      ],
+      rows: missed.map((one) => [
+        one.store,
+        oneLine(one.table, 200),
+        one.tableClass,
+        one.detail,
+        oneLine(one.sql, 300),
+      ]),
+      empty: 'Every real table was searched.',
+    }),
+    table({
+      caption: 'Real tables that were searched',
+      columns: [
+        { head: 'Store' },
+        { head: 'Real table', kind: 'code' },
+        { head: 'class' },
+        { head: 'what of it' },
+        { head: 'rows read', kind: 'num' },
+      ],
+      rows: searched.map((one) => [
+        one.store,
+        oneLine(one.table, 200),
+        one.tableClass,
+        SEARCHED[one.by],
+        count(one.rows),
+      ]),
+      empty,
+    }),
+  ];
 }
 
 function difference({ writesIssued, rowsFound }: StoreAudit): string {

@@ -321,6 +321,14 @@ describe('refusals', () => {
     expect(Object.keys(sqlRefusals).filter((key) => !tried.has(key))).toEqual([
       'SQL_MODE_AMBIGUOUS',
       'SQL_ORACLE_MODE',
+      // of PostgreSQL
+      'SQL_COPY',
+      'SQL_NOTIFY',
+      'SQL_TYPE',
+      'SQL_NAME_IN_STRING',
+      'SQL_CONSTRAINT',
+      'SQL_TOO_LONG',
+      'SQL_PARSER',
     ]);
   });
 

@@ -1,12 +1,23 @@
 /** Shadow tables on a real server: plan, provision, drift, verify, clean, and the leak scanner's SQL. Brings no driver of its own. */
 
+export type * from '../audit.js';
+export { coverageSentence, gapOf } from '../audit.js';
 export { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
+export { SeedError, type SeedErrorCode } from '../seed/errors.js';
+export type { SeedPlan } from '../seed/plan.js';
+export { type SeedReport, seed } from '../seed/run.js';
+export { type Mask, type MaskKind, maskKinds, type Seed } from '../seed/spec.js';
+export type { SeedOptions, SeedProgress } from '../seed/work.js';
+export { type BeginOptions, beginAudit, type FinishOptions, finishAudit, watchReal } from './audit.js';
 export { type CleanOptions, type CleanReport, clean } from './clean.js';
+export type { CleanProgress } from './clean-run.js';
 export { type Difference, drift } from './drift.js';
 export { inspect, type SchemaModel, type TableModel } from './inspect.js';
-export type { Account, Seed, ShadowDbOptions } from './options.js';
+export type { Account, ShadowDbOptions } from './options.js';
 export { type Plan, plan, planFrom, type Situation, type Step } from './plan.js';
 export { type ProvisionOptions, provision } from './provision.js';
+export type { AuditIds } from './questions.js';
 export type { ReservedRange } from './range.js';
-export { countRows, reservedRanges, type ScanOptions, type Suspect, scanReal } from './scan.js';
+export { shadowRows } from './rows.js';
+export { countRows, reservedRanges } from './scan.js';
 export { type Check, type Verification, verify } from './verify.js';

@@ -1,224 +1,228 @@
 import { quoteName } from '../../names.js';
-import type { Db } from '../db.js';
+import { type Db, numberOf, ShadowDbError, textOf } from '../db.js';
+import type {
+  AutoIncrementModel,
+  ColumnModel,
+  ForeignKeyModel,
+  IndexModel,
+  SchemaModel,
+  TableModel,
+  TriggerModel,
+  ViewModel,
+} from './model.js';
+import { readServer, type ServerFacts, steady } from './server.js';
 
-export interface ColumnModel {
-  name: string;
-  type: string;
-  nullable: boolean;
-  default: string | null;
-  collation: string | null;
-  extra: string;
-  generation: string | null;
-}
-
-export interface IndexModel {
-  name: string;
-  unique: boolean;
-  method: string;
-  /** Column names, with the prefix length where there is one: `name(10)`. */
-  columns: string[];
-}
-
-export interface ForeignKeyModel {
-  name: string;
-  columns: string[];
-  parentSchema: string;
-  parent: string;
-  parentColumns: string[];
-  onDelete: string;
-  onUpdate: string;
-}
-
-export interface TriggerModel {
-  name: string;
-  table: string;
-  timing: string;
-  event: string;
-  body: string;
-  sqlMode: string;
-}
-
-export interface ViewModel {
-  name: string;
-  definition: string;
-  updatable: boolean;
-}
-
-export interface TableModel {
-  name: string;
-  engine: string;
-  collation: string;
-  comment: string;
-  columns: ColumnModel[];
-  primaryKey: string[];
-  indexes: IndexModel[];
-  foreignKeys: ForeignKeyModel[];
-  checks: { name: string; clause: string }[];
-  partitions: string[];
-  triggers: TriggerModel[];
-  /** Decimal digits, since ids may pass 2^53. `next`: AUTO_INCREMENT; `highest`: the highest id in the table, '0' if none. */
-  autoIncrement?: { column: string; type: string; next: string; highest: string };
-}
-
-export interface SchemaModel {
-  database: string;
-  exists: boolean;
-  tables: TableModel[];
-  views: ViewModel[];
-}
+export type * from './model.js';
 
 type Row = Record<string, unknown>;
+type Rows = [Row, ...Row[]];
 
-/** Reads the structure of one schema from information_schema. Changes nothing. */
-export async function inspect(db: Db, database: string): Promise<SchemaModel> {
-  const ask = (sql: string): Promise<Row[]> => db.query(sql, [database]);
+/** How many tables are asked for their highest id in one statement. */
+const batch = 100;
+
+/**
+ * Reads the structure of one schema. Changes nothing. information_schema never waits for a table; the highest ids are read from the tables
+ * themselves, with a limit on waiting. Throws ShadowDbError REAL_BUSY when a table is locked, or altered, for longer than that.
+ */
+export async function inspect(db: Db, database: string, server?: ServerFacts): Promise<SchemaModel> {
+  const facts = server ?? (await readServer(db));
+  const ask = (sql: string): Promise<Row[]> => db.query(steady(sql, facts), [database]);
   const schemata = await ask('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?');
-  const tables = await ask(
-    `SELECT TABLE_NAME AS name, ENGINE AS engine, TABLE_COLLATION AS collation, TABLE_COMMENT AS comment,
-       CAST(AUTO_INCREMENT AS CHAR) AS next FROM information_schema.TABLES
-     WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`,
+  if (schemata.length === 0) return { database, exists: false, tables: [], views: [], sequences: [] };
+  const relations = await ask(
+    `SELECT TABLE_NAME AS t, TABLE_TYPE AS kind, ENGINE AS engine, TABLE_COLLATION AS collation, TABLE_COMMENT AS comment,
+       CAST(AUTO_INCREMENT AS CHAR) AS next FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`,
   );
-  const columns = await ask(
-    `SELECT TABLE_NAME AS t, COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS fallback,
-       COLLATION_NAME AS collation, EXTRA AS extra, GENERATION_EXPRESSION AS generation FROM information_schema.COLUMNS
-     WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION`,
-  );
-  const indexes = await ask(
-    `SELECT TABLE_NAME AS t, INDEX_NAME AS name, NON_UNIQUE AS nonUnique, INDEX_TYPE AS method, COLUMN_NAME AS col, SUB_PART AS part
-     FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`,
-  );
-  const foreignKeys = await ask(
-    `SELECT k.TABLE_NAME AS t, k.CONSTRAINT_NAME AS name, k.COLUMN_NAME AS col, k.REFERENCED_TABLE_SCHEMA AS ps,
-       k.REFERENCED_TABLE_NAME AS p, k.REFERENCED_COLUMN_NAME AS pcol, r.DELETE_RULE AS onDelete, r.UPDATE_RULE AS onUpdate
-     FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
-       ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
-     WHERE k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION`,
-  );
-  const checks = await ask(
-    `SELECT t.TABLE_NAME AS t, c.CONSTRAINT_NAME AS name, c.CHECK_CLAUSE AS clause
-     FROM information_schema.CHECK_CONSTRAINTS c JOIN information_schema.TABLE_CONSTRAINTS t
-       ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME AND t.TABLE_NAME = c.TABLE_NAME
-     WHERE c.CONSTRAINT_SCHEMA = ? ORDER BY t.TABLE_NAME, c.CONSTRAINT_NAME`,
-  );
-  const partitions = await ask(
-    `SELECT TABLE_NAME AS t, PARTITION_NAME AS name, PARTITION_METHOD AS method, PARTITION_EXPRESSION AS expression,
-       PARTITION_DESCRIPTION AS description, SUBPARTITION_NAME AS sub FROM information_schema.PARTITIONS
-     WHERE TABLE_SCHEMA = ? AND PARTITION_NAME IS NOT NULL ORDER BY TABLE_NAME, PARTITION_ORDINAL_POSITION, SUBPARTITION_ORDINAL_POSITION`,
-  );
-  const triggers = await ask(
-    `SELECT EVENT_OBJECT_TABLE AS t, TRIGGER_NAME AS name, ACTION_TIMING AS timing, EVENT_MANIPULATION AS event,
-       ACTION_STATEMENT AS body, SQL_MODE AS sqlMode FROM information_schema.TRIGGERS
-     WHERE TRIGGER_SCHEMA = ? ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER`,
-  );
-  const views = await ask(
-    `SELECT TABLE_NAME AS name, VIEW_DEFINITION AS definition, IS_UPDATABLE AS updatable FROM information_schema.VIEWS
-     WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`,
-  );
-  const of = (rows: Row[], table: string): Row[] => rows.filter((row) => row.t === table);
-  const model: SchemaModel = {
-    database,
-    exists: schemata.length > 0,
-    tables: tables.map((row) => {
-      const name = text(row.name);
-      const own = of(indexes, name);
+  const columns = byTable(await ask(columnsSql));
+  const indexes = byTable(await ask(indexesSql));
+  const foreignKeys = byTable(await ask(foreignKeysSql));
+  const checks = byTable(await ask(facts.flavour === 'mariadb' ? mariadbChecksSql : mysqlChecksSql));
+  const partitions = byTable(await ask(partitionsSql));
+  const triggers = byTable(await ask(triggersSql));
+  const views = await ask(viewsSql(facts));
+
+  const tables = relations
+    .filter(({ kind }) => kind === 'BASE TABLE' || kind === 'SYSTEM VERSIONED')
+    .map((row): TableModel => {
+      const name = textOf(row.t);
+      const own = byName(indexes.get(name) ?? []).map(index);
+      const ownColumns = (columns.get(name) ?? []).map(column);
+      const ids = autoIncrement(row, ownColumns, own);
       return {
         name,
-        engine: text(row.engine),
-        collation: text(row.collation),
-        comment: text(row.comment),
-        columns: of(columns, name).map(column),
-        primaryKey: own.filter((index) => index.name === 'PRIMARY').map((index) => text(index.col)),
-        indexes: grouped(own).map(index),
-        foreignKeys: grouped(of(foreignKeys, name)).map(foreignKey),
-        checks: of(checks, name).map((check) => ({ name: text(check.name), clause: text(check.clause) })),
-        partitions: of(partitions, name).map((part) =>
-          [part.name, part.method, part.expression, part.description, part.sub].map(text).join(' '),
+        engine: textOf(row.engine),
+        collation: textOf(row.collation),
+        comment: textOf(row.comment),
+        versioned: row.kind === 'SYSTEM VERSIONED',
+        columns: ownColumns,
+        primaryKey: own.find((one) => one.name === 'PRIMARY')?.columns ?? [],
+        indexes: own,
+        foreignKeys: byName(foreignKeys.get(name) ?? []).map(foreignKey),
+        checks: (checks.get(name) ?? []).map((check) => ({ name: textOf(check.name), clause: textOf(check.clause) })),
+        partitions: (partitions.get(name) ?? []).map((part) =>
+          [part.name, part.method, part.expression, part.description, part.sub].map(textOf).join(' '),
         ),
-        triggers: of(triggers, name).map(trigger),
+        triggers: (triggers.get(name) ?? []).map(trigger),
+        ...(ids && { autoIncrement: ids }),
       };
-    }),
-    views: views.map((row) => ({
-      name: text(row.name),
-      definition: text(row.definition),
-      updatable: row.updatable === 'YES',
-    })),
-  };
-  for (const table of model.tables) {
-    const generated = table.columns.find(({ extra }) => extra.toLowerCase().includes('auto_increment'));
-    if (generated === undefined) continue;
-    const [found] = await db.query(
-      `SELECT CAST(MAX(${quoteName(generated.name)}) AS CHAR) AS highest FROM ${quoteName(database)}.${quoteName(table.name)}`,
-    );
-    const next = tables.find((row) => row.name === table.name)?.next;
-    table.autoIncrement = {
-      column: generated.name,
-      type: generated.type,
-      next: text(next) || '1',
-      highest: text(found?.highest) || '0',
-    };
-  }
-  return model;
-}
-
-function text(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  return Buffer.isBuffer(value) ? value.toString('utf8') : String(value);
-}
-
-function orNull(value: unknown): string | null {
-  return value === null || value === undefined ? null : text(value);
-}
-
-function column(row: Row): ColumnModel {
+    });
+  await readHighestIds(db, database, tables, facts);
   return {
-    name: text(row.name),
-    type: text(row.type),
-    nullable: row.nullable === 'YES',
-    default: orNull(row.fallback),
-    collation: orNull(row.collation),
-    extra: text(row.extra),
-    generation: orNull(row.generation) || null,
+    database,
+    exists: true,
+    tables,
+    views: views.map((row) => view(row, columns.get(textOf(row.t)) ?? [])),
+    sequences: relations
+      .filter(({ kind }) => kind === 'SEQUENCE')
+      .map((row) => ({ name: textOf(row.t), comment: textOf(row.comment) })),
   };
 }
 
-function grouped(rows: Row[]): [Row, ...Row[]][] {
-  const groups = new Map<string, [Row, ...Row[]]>();
+const columnsSql = `SELECT TABLE_NAME AS t, COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS fallback,
+    COLLATION_NAME AS collation, EXTRA AS extra, GENERATION_EXPRESSION AS generation, CAST(CHARACTER_OCTET_LENGTH AS CHAR) AS octets
+  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION`;
+const indexesSql = `SELECT TABLE_NAME AS t, INDEX_NAME AS name, NON_UNIQUE AS nonUnique, INDEX_TYPE AS method, COLUMN_NAME AS col, SUB_PART AS part
+  FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`;
+const foreignKeysSql = `SELECT k.TABLE_NAME AS t, k.CONSTRAINT_NAME AS name, k.COLUMN_NAME AS col, k.REFERENCED_TABLE_SCHEMA AS ps,
+    k.REFERENCED_TABLE_NAME AS p, k.REFERENCED_COLUMN_NAME AS pcol, r.DELETE_RULE AS onDelete, r.UPDATE_RULE AS onUpdate
+  FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
+    ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
+  WHERE k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION`;
+const mariadbChecksSql = `SELECT TABLE_NAME AS t, CONSTRAINT_NAME AS name, CHECK_CLAUSE AS clause
+  FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? ORDER BY TABLE_NAME, LEVEL, CONSTRAINT_NAME`;
+const mysqlChecksSql = `SELECT t.TABLE_NAME AS t, c.CONSTRAINT_NAME AS name, c.CHECK_CLAUSE AS clause
+  FROM information_schema.CHECK_CONSTRAINTS c JOIN information_schema.TABLE_CONSTRAINTS t
+    ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME
+  WHERE c.CONSTRAINT_SCHEMA = ? AND t.CONSTRAINT_TYPE = 'CHECK' ORDER BY t.TABLE_NAME, c.CONSTRAINT_NAME`;
+const partitionsSql = `SELECT TABLE_NAME AS t, PARTITION_NAME AS name, PARTITION_METHOD AS method, PARTITION_EXPRESSION AS expression,
+    PARTITION_DESCRIPTION AS description, SUBPARTITION_NAME AS sub FROM information_schema.PARTITIONS
+  WHERE TABLE_SCHEMA = ? AND PARTITION_NAME IS NOT NULL ORDER BY TABLE_NAME, PARTITION_ORDINAL_POSITION, SUBPARTITION_ORDINAL_POSITION`;
+const triggersSql = `SELECT EVENT_OBJECT_TABLE AS t, TRIGGER_NAME AS name, ACTION_TIMING AS timing, EVENT_MANIPULATION AS event,
+    ACTION_STATEMENT AS body, SQL_MODE AS sqlMode FROM information_schema.TRIGGERS
+  WHERE TRIGGER_SCHEMA = ? ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER`;
+
+function viewsSql({ flavour }: ServerFacts): string {
+  const algorithm = flavour === 'mariadb' ? 'ALGORITHM' : "'UNDEFINED'";
+  return `SELECT TABLE_NAME AS t, VIEW_DEFINITION AS definition, IS_UPDATABLE AS updatable, CHECK_OPTION AS checkOption, ${algorithm} AS algorithm
+    FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`;
+}
+
+/** AUTO_INCREMENT may lag behind ids that an UPDATE has set. Where the column leads an index, MAX reads one entry. */
+async function readHighestIds(db: Db, database: string, tables: TableModel[], facts: ServerFacts): Promise<void> {
+  const counted = tables.filter(({ autoIncrement: ids }) => ids?.leads);
+  for (let from = 0; from < counted.length; from += batch) {
+    const part = counted.slice(from, from + batch);
+    const sql = part.map(
+      ({ name, autoIncrement: ids }, index) =>
+        `SELECT ${index} AS at, CAST(MAX(${quoteName(ids?.column ?? '')}) AS CHAR) AS highest FROM ${quoteName(database)}.${quoteName(name)}`,
+    );
+    for (const row of await impatient(db, sql.join(' UNION ALL '), database, facts)) {
+      const ids = part[numberOf(row.at)]?.autoIncrement;
+      if (ids) ids.highest = textOf(row.highest) || '0';
+    }
+  }
+}
+
+async function impatient(db: Db, sql: string, database: string, facts: ServerFacts): Promise<Row[]> {
+  try {
+    return await db.query(steady(sql, facts, 5));
+  } catch (error) {
+    if ((error as { errno?: unknown }).errno !== 1205) throw error;
+    throw new ShadowDbError(
+      'REAL_BUSY',
+      `a table of ${database} has been locked, or has been waiting to be altered, for 5 s`,
+    );
+  }
+}
+
+function byTable(rows: Row[]): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
   for (const row of rows) {
-    const group = groups.get(text(row.name));
+    const group = groups.get(textOf(row.t));
     if (group) group.push(row);
-    else groups.set(text(row.name), [row]);
+    else groups.set(textOf(row.t), [row]);
+  }
+  return groups;
+}
+
+function byName(rows: Row[]): Rows[] {
+  const groups = new Map<string, Rows>();
+  for (const row of rows) {
+    const group = groups.get(textOf(row.name));
+    if (group) group.push(row);
+    else groups.set(textOf(row.name), [row]);
   }
   return [...groups.values()];
 }
 
-function index(rows: [Row, ...Row[]]): IndexModel {
+function orNull(value: unknown): string | null {
+  return value === null || value === undefined ? null : textOf(value);
+}
+
+function column(row: Row): ColumnModel {
   return {
-    name: text(rows[0].name),
-    unique: Number(rows[0].nonUnique) === 0,
-    method: text(rows[0].method),
-    columns: rows.map((row) => (row.part === null ? text(row.col) : `${text(row.col)}(${text(row.part)})`)),
+    name: textOf(row.name),
+    type: textOf(row.type),
+    nullable: row.nullable === 'YES',
+    default: orNull(row.fallback),
+    collation: orNull(row.collation),
+    extra: textOf(row.extra),
+    generation: orNull(row.generation) || null,
+    ...(row.octets !== null && { octets: numberOf(row.octets) }),
   };
 }
 
-function foreignKey(rows: [Row, ...Row[]]): ForeignKeyModel {
+function index(rows: Rows): IndexModel {
   return {
-    name: text(rows[0].name),
-    columns: rows.map((row) => text(row.col)),
-    parentSchema: text(rows[0].ps),
-    parent: text(rows[0].p),
-    parentColumns: rows.map((row) => text(row.pcol)),
-    onDelete: text(rows[0].onDelete),
-    onUpdate: text(rows[0].onUpdate),
+    name: textOf(rows[0].name),
+    unique: numberOf(rows[0].nonUnique) === 0,
+    method: textOf(rows[0].method),
+    columns: rows.map((row) => (row.part === null ? textOf(row.col) : `${textOf(row.col)}(${textOf(row.part)})`)),
+  };
+}
+
+function foreignKey(rows: Rows): ForeignKeyModel {
+  return {
+    name: textOf(rows[0].name),
+    columns: rows.map((row) => textOf(row.col)),
+    parentSchema: textOf(rows[0].ps),
+    parent: textOf(rows[0].p),
+    parentColumns: rows.map((row) => textOf(row.pcol)),
+    onDelete: textOf(rows[0].onDelete),
+    onUpdate: textOf(rows[0].onUpdate),
   };
 }
 
 function trigger(row: Row): TriggerModel {
   return {
-    name: text(row.name),
-    table: text(row.t),
-    timing: text(row.timing),
-    event: text(row.event),
-    body: text(row.body),
-    sqlMode: text(row.sqlMode),
+    name: textOf(row.name),
+    table: textOf(row.t),
+    timing: textOf(row.timing),
+    event: textOf(row.event),
+    body: textOf(row.body),
+    sqlMode: textOf(row.sqlMode),
+  };
+}
+
+function view(row: Row, columns: Row[]): ViewModel {
+  return {
+    name: textOf(row.t),
+    definition: textOf(row.definition),
+    updatable: row.updatable === 'YES',
+    algorithm: textOf(row.algorithm),
+    checkOption: textOf(row.checkOption),
+    columns: columns.map(({ name }) => textOf(name)),
+  };
+}
+
+function autoIncrement(row: Row, columns: ColumnModel[], indexes: IndexModel[]): AutoIncrementModel | undefined {
+  const generated = columns.find(({ extra }) => extra.toLowerCase().includes('auto_increment'));
+  if (generated === undefined) return undefined;
+  return {
+    column: generated.name,
+    type: generated.type,
+    next: textOf(row.next) || '1',
+    highest: '0',
+    leads: indexes.some(({ columns: [first] }) => first === generated.name),
   };
 }

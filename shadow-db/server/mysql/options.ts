@@ -1,15 +1,7 @@
-import { Mapping, type TableClass } from '../../mapping.js';
-import { quoteName, shadowName } from '../../names.js';
+import { Mapping, type MappingOptions, type TableClass } from '../../mapping.js';
+import { isShadowName, quoteName, shadowName } from '../../names.js';
 import { ShadowDbError } from '../db.js';
-
-export interface Seed {
-  /** Condition on the real table; no ordering, no second statement. Default: every row. */
-  where?: string;
-  /** Integer columns that are shifted, so that copied identities lie in the shadow range. */
-  idOffset?: Record<string, number>;
-  /** Fixed values in place of what the real row holds: what must not be copied, such as names or PINs. */
-  set?: Record<string, string | number | null>;
-}
+import type { Seed } from '../seed/spec.js';
 
 export interface Account {
   user: string;
@@ -18,64 +10,92 @@ export interface Account {
   host?: string;
 }
 
-export interface ShadowDbOptions {
-  database: string;
-  mode: 'table' | 'schema' | 'instance';
-  suffix?: string;
-  schema?: string;
-  tables: Readonly<Record<string, TableClass>>;
+export interface ShadowDbOptions extends MappingOptions {
   /** Real rows to copy into shadow tables that are empty; keys are real table names. */
   seed?: Record<string, Seed>;
   account?: Account;
   /** Distance from the highest real id to the first shadow id; one number, or one per table. Default 1e9. */
   autoIncrementGap?: number | Record<string, number>;
+  /** Tables whose rows have no room for the hidden column that holds the run; names as in messages. */
+  withoutRun?: readonly string[];
 }
 
-/** Names of both sides, for SQL text. */
+/** Names of both sides, for SQL text. Where no database is given, the one of the options is meant. */
 export class Names {
   readonly options: ShadowDbOptions;
   readonly mapping: Mapping;
-  /** The schema in which shadow tables are. */
+  /** The schema in which the shadow tables of the main database are. */
   readonly schema: string;
 
-  /** Throws ShadowDbError for mode instance. */
+  /** Throws ShadowDbError for mode instance, and NAMES for a configuration that cannot work. */
   constructor(options: ShadowDbOptions) {
     if (options.mode === 'instance') throw new ShadowDbError('MODE_INSTANCE', `database ${options.database}`);
     this.options = options;
-    this.mapping = new Mapping(options);
+    this.mapping = named(() => new Mapping(options));
     this.schema = this.mapping.shadowSchemaOf(options.database);
   }
 
-  /** Name of the shadow of a table, view, trigger or constraint. */
-  shadow(name: string): string {
-    return this.options.mode === 'schema' ? name : shadowName(name, this.mapping.suffix);
+  /** Real databases that have shadow or real-read tables; the main one comes first. */
+  get databases(): readonly string[] {
+    return this.mapping.databases;
   }
 
-  real(table: string): string {
-    return `${quoteName(this.options.database)}.${quoteName(table)}`;
+  /** Name of the shadow of a table or view. */
+  shadow(name: string, database = this.options.database): string {
+    if (this.mapping.classOf(database, name) === 'shadow')
+      return named(() => this.mapping.targetOf(database, name).table);
+    return this.options.mode === 'schema' ? name : named(() => shadowName(name, this.mapping.suffix));
+  }
+
+  /** Name of the shadow of a trigger or constraint: these may carry the suffix already. */
+  part(name: string): string {
+    if (this.options.mode === 'schema') return name;
+    const { suffix } = this.mapping;
+    return shadowName(isShadowName(name, suffix) ? `${name}_` : name, suffix);
+  }
+
+  shadowSchema(database: string): string {
+    return this.mapping.shadowSchemaOf(database);
+  }
+
+  real(table: string, database = this.options.database): string {
+    return `${quoteName(database)}.${quoteName(table)}`;
   }
 
   /** Quoted name of the shadow of a real table. */
-  target(table: string): string {
-    return this.named(this.shadow(table));
+  target(table: string, database = this.options.database): string {
+    return this.named(this.shadow(table, database), this.shadowSchema(database));
   }
 
-  /** Quoted name of something in the shadow schema. */
-  named(name: string): string {
-    return `${quoteName(this.schema)}.${quoteName(name)}`;
+  /** Quoted name of something in a shadow schema. */
+  named(name: string, schema = this.schema): string {
+    return `${quoteName(schema)}.${quoteName(name)}`;
   }
 
-  gap(table: string): number {
+  /** How messages, plans and options name a real table: plain in the main database. */
+  label(database: string, table: string): string {
+    return database === this.options.database ? table : `${database}.${table}`;
+  }
+
+  gap(label: string): number {
     const gap = this.options.autoIncrementGap;
-    return (typeof gap === 'object' ? gap[table] : gap) ?? 1e9;
+    return (typeof gap === 'object' ? gap[label] : gap) ?? 1e9;
   }
 
-  /** Own tables of a class, without those of other schemas. */
-  ofClass(tableClass: TableClass): string[] {
-    const own = `${this.options.database}.`;
-    return Object.entries(this.options.tables)
-      .filter(([, value]) => value === tableClass)
-      .map(([key]) => (key.startsWith(own) ? key.slice(own.length) : key))
-      .filter((key) => !key.includes('.'));
+  /** The tables and views of a class, of those that exist. Throws ShadowDbError NAMES where two would share a shadow. */
+  ofClass(tableClass: TableClass, existing: readonly string[], database = this.options.database): string[] {
+    return named(() => this.mapping.tablesOf(database, existing, tableClass));
+  }
+}
+
+/** What is wrong with names has a code, whatever part finds it. */
+function named<Result>(make: () => Result): Result {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ShadowDbError) throw error;
+    throw new ShadowDbError('NAMES', error instanceof Error ? error.message.replace(/\.$/, '') : String(error), {
+      cause: error,
+    });
   }
 }

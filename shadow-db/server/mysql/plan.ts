@@ -1,20 +1,39 @@
-import { createRewriter } from '../../mysql/rewriter.js';
 import { quoteName } from '../../names.js';
 import { type Db, quoteText, ShadowDbError } from '../db.js';
+import type { SeedPlan } from '../seed/plan.js';
+import { isSeedHelper, readSeedPlan } from '../seed/sources.js';
 import { accountSteps, accountWarnings, type GrantState, readGrants } from './account.js';
-import { type Desired, type DesiredTable, desired } from './desired.js';
-import { foreignKeyText, links, structure, triggerText } from './drift.js';
-import { type ForeignKeyModel, inspect, type SchemaModel, type TableModel } from './inspect.js';
-import { Names, type ShadowDbOptions } from './options.js';
-import { firstShadowId, highestOf, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
+import { createText } from './definition.js';
+import { type Desired, type DesiredTable, type DesiredView, desired } from './desired.js';
+import { type Difference, existingTable, foreignKeyText, isMendable, links, sameView, structure } from './drift.js';
+import type { TableModel, TriggerModel } from './model.js';
+import type { ShadowDbOptions } from './options.js';
+import { firstShadowId, idsLeft, isFew, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
+import { checkRights } from './rights.js';
+import { checkWritable, readServer } from './server.js';
+import { namesOn, readSides, type Sides } from './sides.js';
+import { type Seen, seen } from './stale.js';
 
 export interface Step {
-  kind: 'schema' | 'drop' | 'table' | 'range' | 'seed' | 'foreign-key' | 'trigger' | 'view' | 'account' | 'grant';
+  kind:
+    | 'schema'
+    | 'drop'
+    | 'sequence'
+    | 'table'
+    | 'range'
+    | 'seed'
+    | 'foreign-key'
+    | 'trigger'
+    | 'view'
+    | 'account'
+    | 'grant';
   /** The real table, view or account that the step is about. */
   subject: string;
   /** As it is sent, except that `{password}` stands for the account's password. */
   sql: string;
   reason: string;
+  /** The session's sql_mode while this is sent: a trigger keeps the one it was made under. Default: `ddlMode`. */
+  sqlMode?: string;
 }
 
 export interface Plan {
@@ -23,262 +42,324 @@ export interface Plan {
   /** What is left out, and why. */
   warnings: string[];
   reserved: ReservedRange[];
+  /** What the plan was made from; provision refuses when it has changed. */
+  seen: Seen;
+  /** What the steps of kind `seed` show. */
+  seed?: SeedPlan;
 }
 
 /** Reads both sides and says what would have to be done; changes nothing. Throws ShadowDbError. */
 export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
-  const names = new Names(options);
-  const real = await inspect(db, options.database);
-  const shadow = names.schema === options.database ? real : await inspect(db, names.schema);
-  const empty = new Set<string>();
-  for (const table of Object.keys(options.seed ?? {})) {
-    const name = names.shadow(table);
-    if (!shadow.tables.some((model) => model.name === name)) empty.add(name);
-    else if ((await db.query(`SELECT 1 FROM ${names.named(name)} LIMIT 1`)).length === 0) empty.add(name);
-  }
-  const result = planFrom({ real, shadow, emptyTables: empty, grants: await readGrants(db, options.account) }, options);
-  result.warnings.push(...(await accountWarnings(db, options.account)));
+  const server = await readServer(db);
+  const names = namesOn(options, server);
+  const notes = await checkWritable(db, server);
+  await checkRights(db, names, true);
+  const sides = await readSides(db, options);
+  const seed = await readSeedPlan(db, sides);
+  const grants = await readGrants(db, options.account);
+  const result = planFrom({ sides, grants, ...(seed && { seed }) });
+  result.warnings.push(...notes, ...(await accountWarnings(db, names)));
   return result;
 }
 
 export interface Situation {
-  real: SchemaModel;
-  shadow: SchemaModel;
-  /** Shadow tables without rows: only these are seeded. */
-  emptyTables: ReadonlySet<string>;
+  sides: Sides;
+  /** How shadow tables are filled, when there is something to fill. */
+  seed?: SeedPlan;
   /** undefined: the account does not exist. */
   grants: GrantState | undefined;
 }
 
 /** Pure part of `plan`. */
-export function planFrom(situation: Situation, options: ShadowDbOptions): Plan {
-  const { account, ...rest } = options;
-  const names = new Names(options);
-  const wanted = desired(situation.real, names);
-  const builder = new Planner(names, wanted, situation);
-  const steps = [...builder.steps(), ...accountSteps(names, situation.grants)];
+export function planFrom(situation: Situation): Plan {
+  const { sides } = situation;
+  const { account, ...rest } = sides.names.options;
+  const wanted = desired(sides);
+  const planner = new Planner(wanted, situation);
+  const steps = [...planner.steps(), ...accountSteps(sides, wanted, situation.grants)];
   const shown = account && { user: account.user, host: account.host ?? '%' };
   return {
     options: { ...rest, ...(shown && { account: shown }) },
     steps,
-    warnings: wanted.warnings,
-    reserved: builder.reserved,
+    warnings: [...wanted.warnings, ...orphans(sides, wanted), ...(situation.seed?.warnings ?? [])],
+    reserved: planner.reserved,
+    seen: seen(sides, wanted),
+    ...(situation.seed && { seed: situation.seed }),
   };
+}
+
+/** Shadow tables of an earlier configuration, or of a real table that is gone, are never touched. */
+function orphans({ names, shadow }: Sides, { tables }: Desired): string[] {
+  const wanted = new Set(tables.map(({ schema, name }) => `${schema}.${name}`));
+  return [...shadow].flatMap(([schema, model]) =>
+    model.tables
+      .filter((table) => isMarked(table) && !wanted.has(`${schema}.${table.name}`) && !isSeedHelper(table.name, names))
+      .map(
+        ({ name }) =>
+          `${schema}.${name} is a shadow table that this configuration does not know: drop it when nothing needs it`,
+      ),
+  );
 }
 
 class Planner {
   readonly reserved: ReservedRange[] = [];
-  private readonly names: Names;
   private readonly wanted: Desired;
   private readonly situation: Situation;
+  private readonly sides: Sides;
+  private readonly names: Sides['names'];
   /** Links of the shadow tables that are still there when the adding of links begins. */
-  private readonly kept = new Map<string, TableModel>();
+  private readonly kept = new Map<DesiredTable, TableModel>();
+  /** Why a table is made anew. */
+  private readonly remade = new Map<DesiredTable, string>();
 
-  constructor(names: Names, wanted: Desired, situation: Situation) {
-    this.names = names;
+  constructor(wanted: Desired, situation: Situation) {
     this.wanted = wanted;
     this.situation = situation;
+    this.sides = situation.sides;
+    this.names = situation.sides.names;
   }
 
   steps(): Step[] {
-    const { names, wanted, situation } = this;
-    const steps: Step[] = [];
-    if (!situation.shadow.exists) {
-      const sql = `CREATE DATABASE ${quoteName(names.schema)}`;
-      steps.push({ kind: 'schema', subject: names.schema, sql, reason: 'the shadow schema does not exist' });
+    const { wanted, names } = this;
+    const steps = this.schemas();
+    for (const table of wanted.tables) {
+      const why = this.whyRemade(table);
+      if (why !== undefined) this.remade.set(table, why);
     }
-    const remade = wanted.tables.filter((table) => this.mustRemake(table));
-    const seeded = wanted.tables.filter((table) => this.mustSeed(table, remade));
-    steps.push(...this.unlink(remade, seeded));
-    for (const table of remade) {
-      if (this.existing(table))
-        steps.push(this.step('drop', table, `DROP TABLE ${names.named(table.name)}`, 'its structure has drifted'));
+    steps.push(...this.unlink());
+    for (const [table, why] of this.remade) {
+      if (existingTable(this.sides, table)) {
+        const sql = `DROP TABLE ${names.named(table.name, table.schema)}`;
+        steps.push(this.step('drop', table, sql, `it has drifted (${why}); its rows go with it`));
+      }
     }
-    for (const table of wanted.tables) steps.push(...this.create(table, remade.includes(table)));
-    for (const table of seeded) steps.push(this.seed(table));
-    for (const table of wanted.tables) steps.push(...this.link(table));
+    steps.push(...this.sequences());
+    for (const table of wanted.tables) steps.push(...this.create(table));
+    for (const { table, sql, reason } of this.situation.seed?.steps ?? []) {
+      steps.push({ kind: 'seed', subject: table, sql, reason });
+    }
+    for (const table of wanted.tables) steps.push(...this.foreignKeys(table));
+    for (const table of wanted.tables) steps.push(...this.triggers(table));
     return [...steps, ...this.views()];
   }
 
-  private existing(table: DesiredTable): TableModel | undefined {
-    return this.situation.shadow.tables.find(({ name }) => name === table.name);
+  private schemas(): Step[] {
+    const { tables, views, sequences } = this.wanted;
+    const needed = new Set([...tables, ...views, ...sequences].map(({ schema }) => schema));
+    return [...needed]
+      .filter((schema) => !this.sides.shadow.get(schema)?.exists)
+      .map((schema) => ({
+        kind: 'schema',
+        subject: schema,
+        sql: `CREATE DATABASE ${quoteName(schema)}`,
+        reason: 'the shadow schema does not exist',
+      }));
   }
 
-  private mustRemake(table: DesiredTable): boolean {
-    const existing = this.existing(table);
-    if (this.situation.shadow.views.some(({ name }) => name === table.name)) {
-      throw new ShadowDbError('NAME_TAKEN', `${this.names.schema}.${table.name} is a view`);
+  /** undefined: the shadow table is there and right, or can be mended in place. */
+  private whyRemade(table: DesiredTable): string | undefined {
+    const shadow = this.sides.shadow.get(table.schema);
+    const place = `${table.schema}.${table.name}`;
+    if (shadow?.views.some(({ name }) => name === table.name))
+      throw new ShadowDbError('NAME_TAKEN', `${place} is a view`);
+    if (shadow?.sequences.some(({ name }) => name === table.name)) {
+      throw new ShadowDbError('NAME_TAKEN', `${place} is a sequence`);
     }
-    if (existing === undefined) return true;
-    if (!isMarked(existing)) throw new ShadowDbError('NAME_TAKEN', `${this.names.schema}.${table.name} exists`);
-    return structure(table, existing).length > 0;
+    const existing = existingTable(this.sides, table);
+    if (existing === undefined) return 'missing';
+    if (!isMarked(existing)) throw new ShadowDbError('NAME_TAKEN', `${place} exists`);
+    const differences = structure(table, existing, this.sides).filter((one) => !isMendable(one));
+    return differences.length === 0 ? undefined : summary(differences);
   }
 
-  private mustSeed(table: DesiredTable, remade: DesiredTable[]): boolean {
-    if (this.names.options.seed?.[table.real.name] === undefined) return false;
-    return remade.includes(table) || this.situation.emptyTables.has(table.name);
-  }
-
-  /** Takes away keys and triggers that are wrong, or in the way of a drop or of copied rows. */
-  private unlink(remade: DesiredTable[], seeded: DesiredTable[]): Step[] {
-    const { names, situation, wanted } = this;
+  /** Takes away keys and triggers that are wrong, or in the way of a drop. */
+  private unlink(): Step[] {
+    const { names, wanted } = this;
     const steps: Step[] = [];
-    for (const actual of situation.shadow.tables) {
-      const table = wanted.tables.find(({ name }) => name === actual.name);
-      if (table === undefined) continue;
-      const disturbed = remade.includes(table) || seeded.includes(table);
-      const wrong = links(table, actual).map(({ what, name }) => `${what} ${name}`);
-      const foreignKeys = actual.foreignKeys.filter(({ name, parent }) => {
-        if (!disturbed && !wrong.includes(`foreign-key ${name}`) && !remade.some((other) => other.name === parent))
-          return true;
-        const sql = `ALTER TABLE ${names.named(actual.name)} DROP FOREIGN KEY ${quoteName(name)}`;
+    const remadePlaces = new Set([...this.remade.keys()].map(({ schema, name }) => `${schema}.${name}`));
+    for (const table of wanted.tables) {
+      const actual = existingTable(this.sides, table);
+      if (actual === undefined) continue;
+      const target = names.named(table.name, table.schema);
+      const disturbed = this.remade.has(table);
+      const wrong = new Set(links(table, actual).map(({ name }) => name));
+      const isInTheWay = (name: string): boolean => disturbed || wrong.has(name);
+      const foreignKeys = actual.foreignKeys.filter(
+        ({ name, parent, parentSchema }) => !isInTheWay(name) && !remadePlaces.has(`${parentSchema}.${parent}`),
+      );
+      for (const { name } of actual.foreignKeys.filter((key) => !foreignKeys.includes(key))) {
+        const sql = `ALTER TABLE ${target} DROP FOREIGN KEY ${quoteName(name)}`;
         steps.push(this.step('drop', table, sql, `foreign key ${name} is in the way or wrong`));
-        return false;
-      });
-      const triggers = actual.triggers.filter(({ name }) => {
-        if (!disturbed && !wrong.includes(`trigger ${name}`)) return true;
-        steps.push(
-          this.step('drop', table, `DROP TRIGGER ${names.named(name)}`, `trigger ${name} is in the way or wrong`),
-        );
-        return false;
-      });
-      this.kept.set(table.name, { ...actual, foreignKeys, triggers });
+      }
+      const triggers = actual.triggers.filter(({ name }) => !isInTheWay(name));
+      for (const { name } of actual.triggers.filter((trigger) => !triggers.includes(trigger))) {
+        const sql = `DROP TRIGGER ${names.named(name, table.schema)}`;
+        steps.push(this.step('drop', table, sql, `trigger ${name} is in the way or wrong`));
+      }
+      this.kept.set(table, { ...actual, foreignKeys, triggers });
     }
     return steps;
   }
 
-  private create(table: DesiredTable, remake: boolean): Step[] {
+  private create(table: DesiredTable): Step[] {
     const { names } = this;
-    const target = names.named(table.name);
-    const ids = table.real.autoIncrement;
-    if (!remake) {
-      const first = markedFirst(this.existing(table) as TableModel);
-      if (ids && first !== undefined) this.reserve(table, ids.column, first);
-      return [];
-    }
-    const first = firstShadowId(table.real, names.gap(table.real.name));
-    if (ids && first !== undefined) this.reserve(table, ids.column, String(first));
-    const from = first === undefined ? '' : `, AUTO_INCREMENT = ${first}`;
-    const reason =
-      first === undefined
-        ? 'marked as a shadow table'
-        : `ids from ${first}: told from real ones, and never in their way`;
-    return [
-      this.step(
-        'table',
-        table,
-        `CREATE TABLE ${target} LIKE ${names.real(table.real.name)}`,
-        'shadow table with indexes, checks and partitions',
-      ),
-      this.step('range', table, `ALTER TABLE ${target} COMMENT = '${markOf(first)}'${from}`, reason),
-    ];
+    const target = names.named(table.name, table.schema);
+    if (!this.remade.has(table)) return this.mendRange(table, target);
+    const { idIncrement } = this.sides.server;
+    const first = firstShadowId(table.real, names.gap(table.label), table.label, idIncrement);
+    if (first !== undefined) this.reserve(table, first, first);
+    const { definition, hasRunColumn } = table;
+    const sql = createText(definition, { target, comment: markOf(first), firstShadowId: first, hasRunColumn });
+    const left = first === undefined ? '' : `; ids from ${first}, told from real ones: ${this.left(table, first)} left`;
+    return [this.step('table', table, sql, `made like the real one and marked as ours in one statement${left}`)];
   }
 
-  private reserve(table: DesiredTable, column: string, firstShadowId: string): void {
-    this.reserved.push({ table: table.real.name, column, firstShadowId });
+  /** TRUNCATE sets the counter back: then shadow ids would be those of real rows. */
+  private mendRange(table: DesiredTable, target: string): Step[] {
+    const existing = existingTable(this.sides, table);
+    const marked = existing && markedFirst(existing);
+    if (existing?.autoIncrement === undefined || marked === undefined) return [];
+    const [first, next] = [BigInt(marked), BigInt(existing.autoIncrement.next)];
+    this.reserve(table, first, next > first ? next : first);
+    if (next >= first) return [];
+    const sql = `ALTER TABLE ${target} AUTO_INCREMENT = ${first}`;
+    return [this.step('range', table, sql, 'the counter stands outside of the shadow range')];
   }
 
-  private seed(table: DesiredTable): Step {
-    const { names } = this;
-    const { real } = table;
-    const { where, idOffset = {}, set = {} } = names.options.seed?.[real.name] ?? {};
-    if (where !== undefined) this.checkCondition(real.name, where);
-    for (const [name, offset] of Object.entries(idOffset)) {
-      const column = real.columns.find((candidate) => candidate.name === name);
-      if (column === undefined || highestOf(column.type) === undefined || !Number.isSafeInteger(offset)) {
-        throw new ShadowDbError(
-          'SEED',
-          `${real.name}.${name} cannot be shifted by ${offset}: it must be an integer column`,
-        );
-      }
-    }
-    const columns = real.columns.filter(({ generation }) => generation === null).map(({ name }) => name);
-    for (const name of Object.keys(set)) {
-      if (columns.includes(name) && !Object.hasOwn(idOffset, name)) continue;
-      throw new ShadowDbError('SEED', `${real.name}.${name} cannot be set: it is no column that is copied as it is`);
-    }
-    const values = columns.map((name) => {
-      if (Object.hasOwn(set, name)) return literal(set[name]!);
-      return idOffset[name] ? `${quoteName(name)} + ${idOffset[name]}` : quoteName(name);
-    });
-    const sql =
-      `INSERT INTO ${names.named(table.name)} (${columns.map(quoteName).join(', ')}) SELECT ${values.join(', ')} ` +
-      `FROM ${names.real(real.name)}${where === undefined ? '' : ` WHERE ${where}`}`;
-    return this.step('seed', table, sql, 'copies real rows with identities of the shadow range');
+  private left(table: DesiredTable, next: bigint): bigint {
+    return idsLeft(table.real.autoIncrement?.type ?? '', next, this.sides.server.idIncrement);
   }
 
-  /** The condition is text of the configuration: it may read this table only, and must be one expression. */
-  private checkCondition(table: string, where: string): void {
-    const { database } = this.names.options;
-    const rewriter = createRewriter({ dialect: 'mysql', mode: 'table', database, tables: { [table]: 'real-read' } });
-    const result = rewriter.rewrite(`SELECT 1 FROM ${quoteName(table)} WHERE (${where}) LIMIT 1`);
-    if (result.action !== 'rewrite') {
-      throw new ShadowDbError(
-        'SEED',
-        `the condition of ${table} is refused: ${result.action === 'refuse' ? result.message : where}`,
+  private reserve(table: DesiredTable, first: bigint, next: bigint): void {
+    const column = table.real.autoIncrement?.column ?? '';
+    this.reserved.push({ table: table.label, column, firstShadowId: String(first) });
+    const left = this.left(table, next);
+    if (isFew(left)) {
+      this.wanted.warnings.push(
+        `${table.label}.${column} has ${left} shadow ids left: a run must not insert more rows`,
       );
     }
   }
 
-  private link(table: DesiredTable): Step[] {
-    const { names } = this;
-    const kept = this.kept.get(table.name);
+  /** One statement for all keys of a table: they come all or none. */
+  private foreignKeys(table: DesiredTable): Step[] {
+    const kept = this.kept.get(table);
+    const missing = table.foreignKeys.filter((key) => !kept?.foreignKeys.some(({ name }) => name === key.name));
+    if (missing.length === 0) return [];
+    const list = (columns: string[]): string => columns.map(quoteName).join(', ');
+    const parts = missing.map(
+      (key) =>
+        `ADD CONSTRAINT ${quoteName(key.name)} FOREIGN KEY (${list(key.columns)}) REFERENCES ${this.names.named(key.parent, key.parentSchema)} ` +
+        `(${list(key.parentColumns)}) ON DELETE ${key.onDelete} ON UPDATE ${key.onUpdate}`,
+    );
+    const sql = `ALTER TABLE ${this.names.named(table.name, table.schema)} ${parts.join(', ')}`;
+    return [
+      this.step('foreign-key', table, sql, `refers to shadow parents: ${missing.map(foreignKeyText).join('; ')}`),
+    ];
+  }
+
+  private triggers(table: DesiredTable): Step[] {
+    const kept = this.kept.get(table);
+    const isKept = ({ name }: TriggerModel): boolean => kept?.triggers.some((one) => one.name === name) ?? false;
     const steps: Step[] = [];
-    for (const key of table.foreignKeys) {
-      if (kept?.foreignKeys.some(({ name }) => name === key.name)) continue;
-      const list = (columns: string[]): string => columns.map(quoteName).join(', ');
-      const sql =
-        `ALTER TABLE ${names.named(table.name)} ${ownIndexes(table, key)}ADD CONSTRAINT ${quoteName(key.name)} FOREIGN KEY (${list(key.columns)}) ` +
-        `REFERENCES ${names.named(key.parent)} (${list(key.parentColumns)}) ON DELETE ${key.onDelete} ON UPDATE ${key.onUpdate}`;
-      steps.push(this.step('foreign-key', table, sql, `refers to the shadow parent: ${foreignKeyText(key)}`));
+    for (const [index, trigger] of table.triggers.entries()) {
+      if (isKept(trigger)) continue;
+      const isSibling = (other: TriggerModel): boolean =>
+        other.timing === trigger.timing && other.event === trigger.event;
+      const before = table.triggers.slice(0, index).filter(isSibling).at(-1);
+      const after = table.triggers.slice(index + 1).find((other) => isSibling(other) && isKept(other));
+      const order = before ? `FOLLOWS ${quoteName(before.name)} ` : after ? `PRECEDES ${quoteName(after.name)} ` : '';
+      const mode = trigger.sqlMode === '' ? '' : ` (sql_mode ${trigger.sqlMode})`;
+      steps.push(this.trigger(table, trigger, order, `writes to shadow tables only${mode}`));
     }
-    for (const trigger of table.triggers) {
-      if (kept?.triggers.some(({ name }) => name === trigger.name)) continue;
+    return steps;
+  }
+
+  private trigger(table: DesiredTable, trigger: TriggerModel, order: string, reason: string): Step {
+    const { names } = this;
+    const sql =
+      `CREATE TRIGGER ${names.named(trigger.name, table.schema)} ${trigger.timing} ${trigger.event} ` +
+      `ON ${names.named(table.name, table.schema)} FOR EACH ROW ${order}${trigger.body}`;
+    return { ...this.step('trigger', table, sql, reason), sqlMode: trigger.sqlMode };
+  }
+
+  private sequences(): Step[] {
+    const steps: Step[] = [];
+    for (const { schema, name, label, state } of this.wanted.sequences) {
+      const shadow = this.sides.shadow.get(schema);
+      const place = `${schema}.${name}`;
+      if ([...(shadow?.tables ?? []), ...(shadow?.views ?? [])].some((one) => one.name === name)) {
+        throw new ShadowDbError('NAME_TAKEN', `${place} is no sequence`);
+      }
+      const existing = shadow?.sequences.find((one) => one.name === name);
+      if (existing !== undefined) {
+        if (!isMarked(existing)) throw new ShadowDbError('NAME_TAKEN', `${place} exists`);
+        continue;
+      }
+      const gap = BigInt(this.names.gap(label));
+      const isFalling = state.increment.startsWith('-');
+      const first = BigInt(state.next) + (isFalling ? -gap : gap);
+      if (first > BigInt(state.maximum) || first < BigInt(state.minimum)) {
+        throw new ShadowDbError('AUTO_INCREMENT_RANGE', `the sequence ${label} ends before ${first}`);
+      }
       const sql =
-        `CREATE TRIGGER ${names.named(trigger.name)} ${trigger.timing} ${trigger.event} ON ${names.named(table.name)} ` +
-        `FOR EACH ROW ${trigger.body}`;
-      steps.push(this.step('trigger', table, sql, `writes to shadow tables: ${triggerText(trigger).slice(0, 80)}`));
+        `CREATE SEQUENCE ${this.names.named(name, schema)} START WITH ${first} MINVALUE ${state.minimum} MAXVALUE ${state.maximum} ` +
+        `INCREMENT BY ${state.increment} CACHE ${state.cache} ${state.cycles ? 'CYCLE' : 'NOCYCLE'} COMMENT='${markOf(undefined)}'`;
+      const reason = `defaults of shadow tables draw from it, from ${first}, and not from the real one`;
+      steps.push({ kind: 'sequence', subject: label, sql, reason });
     }
     return steps;
   }
 
   private views(): Step[] {
-    const { names, situation, wanted } = this;
-    return wanted.views
-      .filter((view) => !situation.shadow.views.some(({ name }) => name === view.name))
-      .map((view) => ({
-        kind: 'view',
-        subject: view.name,
-        sql: `CREATE SQL SECURITY INVOKER VIEW ${names.named(view.name)} AS ${view.definition}`,
-        reason: 'view over shadow tables, read with the rights of its reader',
-      }));
+    return this.wanted.views.flatMap((view): Step[] => {
+      const shadow = this.sides.shadow.get(view.schema);
+      const actual = shadow?.views.find(({ name }) => name === view.name);
+      const place = `${view.schema}.${view.name}`;
+      if ([...(shadow?.tables ?? []), ...(shadow?.sequences ?? [])].some(({ name }) => name === view.name)) {
+        throw new ShadowDbError('NAME_TAKEN', `${place} is a table`);
+      }
+      if (actual && sameView(view, actual)) return [];
+      if (actual && !this.isOurView(actual.definition)) {
+        throw new ShadowDbError('NAME_TAKEN', `${place} is a view that reads no shadow table`);
+      }
+      return [this.view(view, actual !== undefined)];
+    });
+  }
+
+  private view({ view, name, schema, label }: DesiredView, isThere: boolean): Step {
+    const algorithm = view.algorithm === '' || view.algorithm === 'UNDEFINED' ? '' : `ALGORITHM = ${view.algorithm} `;
+    const check = ['LOCAL', 'CASCADED'].includes(view.checkOption) ? ` WITH ${view.checkOption} CHECK OPTION` : '';
+    return {
+      kind: 'view',
+      subject: label,
+      sql: `CREATE ${isThere ? 'OR REPLACE ' : ''}${algorithm}SQL SECURITY INVOKER VIEW ${this.names.named(name, schema)} AS ${view.definition}${check}`,
+      reason: 'view over shadow tables, read with the rights of its reader',
+    };
+  }
+
+  /** Views carry no comment. One that reads a table that we made, and nothing real that has a shadow, is ours. */
+  private isOurView(definition: string): boolean {
+    const names = (schema: string, list: { name: string }[]): string[] =>
+      list.map(({ name }) => `${quoteName(schema)}.${quoteName(name)}`);
+    const marked = [...this.sides.shadow].flatMap(([schema, { tables }]) => names(schema, tables.filter(isMarked)));
+    const own = this.wanted.views.map((view) => this.names.named(view.name, view.schema));
+    const real = this.wanted.tables.map((table) => this.names.real(table.real.name, table.database));
+    const reads = (place: string): boolean => definition.includes(place);
+    return [...marked, ...own].some(reads) && !real.some(reads);
   }
 
   private step(kind: Step['kind'], table: DesiredTable, sql: string, reason: string): Step {
-    return { kind, subject: table.real.name, sql, reason };
+    return { kind, subject: table.label, sql, reason };
   }
+}
+
+function summary(differences: Difference[]): string {
+  const texts = differences.map(({ what, name }) => (name === undefined ? what : `${what} ${name}`));
+  return texts.length > 3 ? `${texts.slice(0, 3).join(', ')}, …` : texts.join(', ');
 }
 
 /** Puts the password into the text of a step. */
 export function withPassword(sql: string, password: string): string {
   return sql.replace('{password}', () => quoteText(password));
-}
-
-/**
- * MariaDB makes an index for a foreign key that has none, remembers through CREATE TABLE … LIKE that it was made, and replaces it by one that is named after
- * the new constraint. Made again by name, in the same statement, it stays: index hints name it.
- */
-function ownIndexes(table: DesiredTable, key: ForeignKeyModel): string {
-  const columns = key.columns.join();
-  return table.real.indexes
-    .filter((index) => !index.unique && index.columns.join() === columns)
-    .map(
-      ({ name }) =>
-        `DROP INDEX ${quoteName(name)}, ADD INDEX ${quoteName(name)} (${key.columns.map(quoteName).join(', ')}), `,
-    )
-    .join('');
-}
-
-function literal(value: string | number | null): string {
-  return typeof value === 'string' ? quoteText(value) : String(value);
 }

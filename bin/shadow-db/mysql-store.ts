@@ -1,0 +1,53 @@
+import * as server from '@shadowline/shadow-db/server';
+import type { MysqlScenario } from '../../orchestrator/scenario/index.js';
+import { mysqlOptions } from '../../orchestrator/stores/shadow-options.js';
+import { addressOf } from './address.js';
+import { type Address, connectMysql, type OpenDb } from './connect.js';
+import { passwordOf, type ShadowStore } from './store.js';
+
+/** @throws CliError when the server cannot be reached; the message never holds a password */
+export async function mysqlStore(name: string, scenario: MysqlScenario): Promise<ShadowStore> {
+  const address: Address = addressOf(name, scenario.url, 3306);
+  const db = await connectMysql(address);
+  const open: OpenDb[] = [db];
+  const { account } = scenario;
+  // only provisioning sends the password; a plan never holds it
+  const password = process.env[account.passwordEnv] ?? '';
+  const options: server.ShadowDbOptions = { ...mysqlOptions(scenario), account: { user: account.user, password } };
+  let planned: server.Plan | undefined;
+  const plan = async (): Promise<server.Plan> => {
+    planned = await server.plan(db, options);
+    return planned;
+  };
+  return {
+    name,
+    dialect: 'mysql',
+    label: address.database,
+    plan,
+    async provision({ onStep, seed }) {
+      const made = planned ?? (await plan());
+      const isNeeded = made.steps.some(({ kind }) => kind === 'account');
+      await server.provision(db, made, { onStep, seed, ...(isNeeded && { password: passwordOf(account) }) });
+    },
+    drift: () => server.drift(db, options),
+    async verify() {
+      const database = scenario.mode === 'schema' ? scenario.schema : address.database;
+      const restricted = { ...address, user: account.user, password: passwordOf(account), database };
+      const shadowAccountDb = await connectMysql(restricted);
+      open.push(shadowAccountDb);
+      return server.verify(db, options, { shadowAccountDb });
+    },
+    seed: (seedPlan, asked) => server.seed(db, seedPlan, asked),
+    clean: (asked) => server.clean(db, options, asked),
+    audit: (asked) =>
+      server.finishAudit(
+        db,
+        options,
+        { version: 1, takenAt: '', tables: [], shadow: [] },
+        { ...scenario.audit, ...asked },
+      ),
+    async close() {
+      await Promise.allSettled(open.map((one) => one.close()));
+    },
+  };
+}

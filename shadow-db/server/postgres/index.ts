@@ -1,0 +1,14 @@
+/** Shadow tables on a real PostgreSQL: plan, provision, drift, verify, clean, and the leak scanner's SQL. Brings no driver of its own. */
+
+export type * from '../audit.js';
+export { coverageSentence, gapOf } from '../audit.js';
+export { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
+export { type AuditIds, type BeginOptions, beginAudit, type FinishOptions, finishAudit, watchReal } from './audit.js';
+export { type CleanOptions, type CleanReport, clean } from './clean.js';
+export { type Difference, drift } from './drift.js';
+export type { Account, ShadowDbOptions } from './options.js';
+export { type Plan, plan, planFrom, type Situation, type Step } from './plan.js';
+export { type ProvisionOptions, provision } from './provision.js';
+export type { ReservedRange } from './range.js';
+export { countRows, reservedRanges } from './scan.js';
+export { type Check, type Verification, verify } from './verify.js';
