@@ -9,6 +9,7 @@ import { startServers } from '../orchestrator/servers/servers.js';
 import { campaign, type Finding, type Tally } from './fuzz/campaign.js';
 import type { Dialect } from './fuzz/dialect.js';
 import { MySqlDialect } from './fuzz/mysql/dialect.js';
+import { PostgresDialect } from './fuzz/postgres/dialect.js';
 import { saveRegression } from './fuzz/regressions.js';
 
 const help = `npm run fuzz -- [options]
@@ -21,10 +22,10 @@ saved in shadow-db/fuzz/regressions, from where the integration tests replay the
   --minutes M      end after M minutes, whatever is left
   --seed N         the same seed makes the same statements (default: drawn, and printed)
   --cases N        end after N cases (default 10)
-  --dialect NAME   mysql (default mysql)
+  --dialect NAME   mysql or postgres (default mysql)
   --help           this text
 
-The server: SHADOWLINE_MYSQL_URL, else one on PATH or the embedded one is started. Databases are named fz_… and dropped, also on Ctrl-C.
+The server: SHADOWLINE_MYSQL_URL or SHADOWLINE_POSTGRES_URL, else one on PATH or the embedded one is started. Databases are named fz_… and dropped, also on Ctrl-C.
 Exit code: 0 nothing found, 1 found, 2 wrong use, 3 the run itself failed, 130 interrupted.
 
 Examples:
@@ -45,6 +46,15 @@ const servers: Record<string, () => Promise<Server>> = {
   async mysql() {
     const { mysql, stop } = await startServers(say, { leaveOut: ['kafka', 'redis'] });
     return { dialect: new MySqlDialect(mysql.url) as Dialect<any, any>, stop };
+  },
+  async postgres() {
+    const { postgres, omissions, stop } = await startServers(say, {
+      leaveOut: ['kafka', 'redis'],
+      postgres: true,
+    });
+    if (postgres !== undefined) return { dialect: new PostgresDialect(postgres.url) as Dialect<any, any>, stop };
+    await stop();
+    throw new Error(omissions.join('; '));
   },
 };
 

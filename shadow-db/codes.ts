@@ -41,8 +41,7 @@ export const sqlRefusals = {
   SQL_TYPE:
     'Only built-in types are known to run no function of their own. Name this one in `types` if it is an enum or harmless.',
   SQL_NAME_IN_STRING: 'A table named inside a string cannot be redirected. Name it as an identifier.',
-  SQL_CONSTRAINT:
-    'Constraints of shadow tables have names of their own. Name the columns instead: ON CONFLICT (column).',
+  SQL_CONSTRAINT: 'Constraints of shadow tables have names of their own. Use SET CONSTRAINTS ALL.',
   SQL_TOO_LONG: 'The statement is too long to be parsed in one piece. Send it in parts.',
   SQL_PARSER: 'The parser failed on an earlier statement and is being started again. Try again.',
   SQL_XA: 'Distributed transactions are shared with real traffic.',

@@ -73,7 +73,12 @@ export async function campaign<World, Step>(
         add(tally, result);
         if (result.difference !== undefined) {
           const budget = { tries: 3000, untilMs: Date.now() + (options.shrinkMs ?? 20_000) };
+          const stop = (): void => {
+            budget.untilMs = 0;
+          };
+          options.signal?.addEventListener('abort', stop, { once: true });
           const finding = await hunt.shrink(records, result.difference, budget);
+          options.signal?.removeEventListener('abort', stop);
           tally.findings.push(finding);
           options.onFinding?.(finding);
           // the schema may be spoilt by what was found
@@ -81,9 +86,12 @@ export async function campaign<World, Step>(
         }
         options.onProgress?.(tally);
       }
-    } finally {
-      await hunt.close();
+    } catch (error) {
+      // a server that is gone cannot be cleaned up: what made it go is worth more than that
+      await hunt.close().catch(() => undefined);
+      throw error;
     }
+    await hunt.close();
   }
   return tally;
 }

@@ -72,6 +72,14 @@ export const builtinFunctions: ReadonlySet<string> = new Set(words(immutable + h
 /** What a test can hold against the server: the immutable ones, and the rest. */
 export const functionLists = { immutable: words(immutable), harmless: words(harmless) };
 
+/** Symbols of built-in operators. One that is not here can only be the service's own, or an extension's. */
+export const builtinOperators: ReadonlySet<string> = new Set(
+  words(`
+  !! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <= <> <@ <^ = >
+  >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*
+`),
+);
+
 /** Types whose values are plain data. Names of objects in the catalog (`regclass` and its like) are not. */
 export const builtinTypes: ReadonlySet<string> = new Set(
   words(`

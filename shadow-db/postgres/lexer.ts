@@ -18,16 +18,28 @@ export interface Token {
 /** Nested deeper than this, the parser or the JSON of its tree could run out of stack. */
 const deepest = 1000;
 
-const identifierStart = /[A-Za-z_\u0080-\uffff]/;
-const identifier = /[A-Za-z0-9_$\u0080-\uffff]*/y;
-const blank = /[ \t\n\r\f\v]+/y;
+/** The parser's time grows with the square of the number of comments: 25,000 took 19 s. */
+const mostComments = 1000;
+
 const dollarQuote = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 // a number that has a letter, "_" or "0x" in it means different things to PostgreSQL 14, 15 and 16
 const number = /(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
+/** What an ASCII character begins; 0: something that is looked at more closely, or nothing. */
+const [blank, letter, digit, mark, sign] = [1, 2, 3, 4, 5];
+const kindOf = new Uint8Array(128);
+for (const [characters, kind] of [
+  [' \t\n\r\f\v', blank],
+  ['abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', letter],
+  ['0123456789', digit],
+  ['()[],;:.', mark],
+  ['+-*/<>=~!@#%^&|`?', sign],
+] as const) {
+  for (const character of characters) kindOf[character.charCodeAt(0)] = kind;
+}
 const operator = /[+\-*/<>=~!@#%^&|`?]+/y;
 
 /**
- * All tokens but comments and spaces. Throws Refusal: SQL_UNCLOSED, SQL_CHARACTER, SQL_TOO_DEEP, and SQL_MODE_AMBIGUOUS for a
+ * All tokens but comments and spaces. Throws Refusal: SQL_UNCLOSED, SQL_CHARACTER, SQL_TOO_LONG, and SQL_MODE_AMBIGUOUS for a
  * backslash in a plain string unless `standardConformingStrings` is true (off, or unknown, it may end the string elsewhere).
  */
 export function lex(sql: string, standardConformingStrings: boolean | undefined): Token[] {
@@ -39,6 +51,7 @@ class Lexer {
   private readonly conforming: boolean;
   private readonly tokens: Token[] = [];
   private at = 0;
+  private comments = 0;
 
   constructor(sql: string, conforming: boolean) {
     this.sql = sql;
@@ -47,38 +60,63 @@ class Lexer {
 
   run(): Token[] {
     const { sql } = this;
-    const bad = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.exec(sql);
-    if (bad !== null) throw new Refusal('SQL_CHARACTER', 'NUL or half a character', bad.index);
+    if (/[\0\ud800-\udfff]/.test(sql)) {
+      const bad = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.exec(sql);
+      if (bad !== null) throw new Refusal('SQL_CHARACTER', 'NUL or half a character', bad.index);
+    }
     while (this.at < sql.length) this.next();
     return this.tokens;
   }
 
   private next(): void {
     const { sql, at: start } = this;
-    const char = sql[start]!;
-    const following = sql[start + 1];
-    if (this.match(blank) !== undefined) return;
-    if (char === '-' && following === '-') this.lineComment();
-    else if (char === '/' && following === '*') this.blockComment();
-    else if (char === "'") this.string(this.conforming ? 'plain' : 'unknown', 1);
-    else if (char === '"') this.quoted(1, false);
-    else if (following === "'" && /[eE]/.test(char)) this.string('escapes', 2);
-    else if (following === "'" && /[bBxX]/.test(char)) this.string('plain', 2);
-    else if (following === "'" && /[nN]/.test(char)) this.string(this.conforming ? 'plain' : 'unknown', 2);
-    else if (/^[uU]&'/.test(sql.slice(start, start + 3))) this.string('plain', 3);
-    else if (/^[uU]&"/.test(sql.slice(start, start + 3))) this.quoted(3, true);
-    else if (char === '$') this.dollar();
-    else if (identifierStart.test(char)) this.word();
-    else if (/\d/.test(char) || /^\.\d/.test(sql.slice(start, start + 2))) this.number();
-    else if ('()[],;:.'.includes(char)) this.symbol(char);
-    else if (/[+\-*/<>=~!@#%^&|`?]/.test(char)) this.operator();
-    else throw new Refusal('SQL_CHARACTER', `the character ${JSON.stringify(char)} begins nothing`, start);
+    const code = sql.charCodeAt(start);
+    const kind = code < 128 ? kindOf[code] : letter;
+    if (kind === blank) {
+      this.at += 1;
+    } else if (kind === letter) {
+      // few letters begin anything but a word
+      const following = sql.charCodeAt(start + 1);
+      if (following === 39 || following === 38) this.prefixed();
+      else this.word();
+    } else if (kind === mark) {
+      this.symbol();
+    } else if (kind === digit) {
+      this.number();
+    } else if (kind === sign) {
+      if (code === 45 && sql.charCodeAt(start + 1) === 45) this.lineComment();
+      else if (code === 47 && sql.charCodeAt(start + 1) === 42) this.blockComment();
+      else this.operator();
+    } else if (code === 39) {
+      this.string(this.conforming ? 'plain' : 'unknown', 1);
+    } else if (code === 34) {
+      this.quoted(1, false);
+    } else if (code === 36) {
+      this.dollar();
+    } else {
+      throw new Refusal('SQL_CHARACTER', `the character ${JSON.stringify(sql[start])} begins nothing`, start);
+    }
+  }
+
+  /** A letter before a quote, or `U&` before one. */
+  private prefixed(): void {
+    const { sql, at: start } = this;
+    const found = /[eE]'|[bBxX]'|[nN]'|[uU]&['"]/y;
+    found.lastIndex = start;
+    const prefix = found.exec(sql)?.[0].toLowerCase();
+    if (prefix === undefined) this.word();
+    else if (prefix === "e'") this.string('escapes', 2);
+    else if (prefix === "n'") this.string(this.conforming ? 'plain' : 'unknown', 2);
+    else if (prefix === 'u&"') this.quoted(3, true);
+    else this.string('plain', prefix.length);
   }
 
   private word(): void {
-    const start = this.at;
-    this.match(identifier);
-    this.push('word', fold(this.sql.slice(start, this.at)), start);
+    const { sql, at: start } = this;
+    let at = start + 1;
+    while (at < sql.length && continues(sql.charCodeAt(at))) at += 1;
+    this.at = at;
+    this.push('word', fold(sql.slice(start, at)), start);
   }
 
   private push(kind: TokenKind, text: string, start: number): void {
@@ -94,10 +132,19 @@ class Lexer {
   }
 
   private lineComment(): void {
+    this.countComment();
     while (this.at < this.sql.length && this.sql[this.at] !== '\n' && this.sql[this.at] !== '\r') this.at += 1;
   }
 
+  private countComment(): void {
+    this.comments += 1;
+    if (this.comments > mostComments) {
+      throw new Refusal('SQL_TOO_LONG', `more than ${mostComments} comments`, this.at);
+    }
+  }
+
   private blockComment(): void {
+    this.countComment();
     const { sql, at: start } = this;
     const edge = /\/\*|\*\//g;
     edge.lastIndex = start + 2;
@@ -122,7 +169,7 @@ class Lexer {
         edge.lastIndex += 1;
       } else if (sql[edge.lastIndex] === "'") {
         edge.lastIndex += 1;
-      } else if (!this.continues(edge.lastIndex)) {
+      } else if (!this.goesOn(edge.lastIndex)) {
         break;
       } else {
         // 'a' <newline> 'b' is one string, and the rules of its beginning go on
@@ -134,7 +181,7 @@ class Lexer {
     this.push('string', '', start);
   }
 
-  private continues(from: number): boolean {
+  private goesOn(from: number): boolean {
     const gap = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y;
     gap.lastIndex = from;
     return gap.test(this.sql);
@@ -190,8 +237,13 @@ class Lexer {
     }
   }
 
-  private symbol(char: string): void {
+  private symbol(): void {
     const start = this.at;
+    const char = this.sql[start];
+    if (char === '.' && /\d/.test(this.sql[start + 1] ?? '')) {
+      this.number();
+      return;
+    }
     this.at += 1;
     const next = this.sql[this.at];
     if (char === ':' && (next === ':' || next === '=')) this.at += 1;
@@ -209,9 +261,14 @@ class Lexer {
   }
 }
 
+/** A letter, a digit, "_", "$" or anything beyond ASCII. */
+function continues(code: number): boolean {
+  return code >= 128 || code === 36 || kindOf[code] === letter || kindOf[code] === digit;
+}
+
 /** ASCII only: the server leaves other letters alone where the encoding has several bytes a character. */
 function fold(word: string): string {
-  return word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return /[A-Z]/.test(word) ? word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : word;
 }
 
 /** What is no character stays as it is: the parser refuses it. */
@@ -233,18 +290,18 @@ function decodeUnicode(text: string, mark: string): string {
   return decoded;
 }
 
-const brackets = new Map([
-  ['(', 'open'],
-  ['[', 'open'],
-  ['case', 'open'],
-  [')', 'close'],
-  [']', 'close'],
-  ['end', 'close'],
+/**
+ * What words and symbols do to depth. `chain`: these nest without brackets and count until the next bracket closes. `flat`: these end
+ * a run of operators; what stands beside them is on one level.
+ */
+const effects = new Map<string, 'open' | 'close' | 'chain' | 'flat'>([
+  ...['(', '[', 'case'].map((text) => [text, 'open'] as const),
+  ...[')', ']', 'end'].map((text) => [text, 'close'] as const),
+  ...['join', 'union', 'intersect', 'except'].map((text) => [text, 'chain'] as const),
+  ...', and or when then else select from where on using group order having limit returning values set'
+    .split(' ')
+    .map((text) => [text, 'flat'] as const),
 ]);
-/** Chains that nest without brackets: they count until the next bracket closes. */
-const chains = new Set(['join', 'union', 'intersect', 'except']);
-/** These end a chain of operators: what stands beside them is on one level. */
-const flat = new Set(['and', 'or', 'select', 'from', 'where', 'values', 'set']);
 
 /**
  * Refuses text that nests so deeply that a parser made of recursive functions may run out of stack. The bound is taken from the
@@ -255,21 +312,21 @@ export function checkDepth(tokens: readonly Token[]): void {
   let level = { run: 0, chain: 0 };
   let outer = 0;
   for (const { kind, text, start } of tokens) {
-    const bracket = kind === 'symbol' || kind === 'word' ? brackets.get(text) : undefined;
-    if (bracket === 'open') {
+    const effect = kind === 'word' || kind === 'symbol' ? effects.get(text) : undefined;
+    if (effect === 'open') {
       outer += level.run + level.chain + 1;
       levels.push(level);
       level = { run: 0, chain: 0 };
-    } else if (bracket === 'close') {
-      level = levels.pop() ?? { run: 0, chain: 0 };
-      outer = Math.max(0, outer - level.run - level.chain - 1);
-    } else if (kind === 'symbol' && text === ',') {
+    } else if (effect === 'close') {
+      const last = levels.pop();
+      if (last !== undefined) outer -= last.run + last.chain + 1;
+      level = last ?? { run: 0, chain: 0 };
+    } else if (effect === 'chain') {
+      level.chain += 1;
       level.run = 0;
-    } else if (kind === 'word') {
-      if (chains.has(text)) level.chain += 1;
-      else if (flat.has(text)) level.run = 0;
-      else level.run += 1;
-    } else if (kind === 'operator' || text === '::') {
+    } else if (effect === 'flat') {
+      level.run = 0;
+    } else if (kind === 'word' || kind === 'operator' || text === '::') {
       level.run += 1;
     }
     if (outer + level.run + level.chain > deepest)

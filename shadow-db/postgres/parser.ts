@@ -1,3 +1,4 @@
+/// <reference path="./libpg-query.d.ts" />
 import type { ParserInstance } from 'libpg-query/wasm/libpg-query.js';
 import { Refusal } from '../codes.js';
 
@@ -27,7 +28,7 @@ const longest = 2 * 1024 * 1024;
  * Throws Error when the package libpg-query is not installed or is not the expected one.
  */
 export async function loadParser(): Promise<void> {
-  if (current !== undefined) return;
+  if (current !== undefined && spare !== undefined) return;
   if (create === undefined) {
     let loaded: typeof import('libpg-query/wasm/libpg-query.js');
     try {
@@ -37,8 +38,8 @@ export async function loadParser(): Promise<void> {
         cause,
       });
     }
-    const silent = { print: () => {}, printErr: () => {} };
-    create = () => loaded.default(silent);
+    // the options object becomes the instance: each needs one of its own
+    create = () => loaded.default({ print: () => {}, printErr: () => {} });
   }
   await start();
   if (current === undefined)
@@ -110,8 +111,12 @@ function treeText(instance: ParserInstance, sql: string): string {
   try {
     const error = instance.getValue(result + 8, 'i32');
     if (error !== 0) {
-      const message = instance.UTF8ToString(instance.getValue(error, 'i32'));
+      // it may quote a long part of the statement
+      const message = instance.UTF8ToString(instance.getValue(error, 'i32')).slice(0, 200);
       const position = Math.max(0, instance.getValue(error + 16, 'i32') - 1);
+      if (sql[position] === '?' || /\?\s*$/.test(sql.slice(0, position))) {
+        throw new Refusal('SQL_NOT_UNDERSTOOD', `${message} ("?" is an operator: number placeholders as $1)`, position);
+      }
       // "memory exhausted": the grammar's own limit of nesting, ten thousand
       const code = message.startsWith('memory exhausted') ? 'SQL_TOO_DEEP' : 'SQL_NOT_UNDERSTOOD';
       throw new Refusal(code, message, Math.min(position, sql.length));

@@ -1,5 +1,6 @@
 import { Refusal } from '../codes.js';
 import type { Mapping } from '../mapping.js';
+import { isShadowName, nameLimits, shadowName } from '../names.js';
 import type { TableRef } from '../rewriter.js';
 import type { Token } from './lexer.js';
 import { clipName, quoteIdentifier, utf16Offsets } from './names.js';
@@ -64,16 +65,13 @@ class Redirect {
 
   run(): Redirected {
     const all = this.statement.uses.map((use) => this.resolve(use));
-    const { constraintAt } = this.statement;
-    if (constraintAt !== undefined && this.mapping.mode === 'table') {
-      throw new Refusal('SQL_CONSTRAINT', 'ON CONFLICT ON CONSTRAINT', this.offset(constraintAt));
-    }
     this.checkAliases(all);
     for (const one of all) {
       this.checkRights(one);
       if (one.kind !== 'system') this.name(one);
     }
     for (const column of this.statement.columns) this.column(column, all);
+    if (this.mapping.mode === 'table') for (const one of this.statement.constraints) this.constraint(one);
     return {
       sql: this.spliced(),
       reads: distinct(all.filter(({ use, kind }) => !use.write && kind !== 'system')),
@@ -230,6 +228,18 @@ class Redirect {
       throw new Refusal('SQL_AMBIGUOUS', `"${column.table}" is also the name of something else`, schema.start);
     }
     this.splices.push({ start: this.tokens[index]!.start, end: table.start, text: '' });
+  }
+
+  /** Keys share their schema with tables, so those of shadow tables have the suffix too. Only a shadow table can be written here. */
+  private constraint({ name, at }: { name: string; at: number }): void {
+    const index = (this.indexAt.get(this.offsetOf(at)) ?? -1) + 2;
+    const token = this.tokens[index];
+    if (!this.isWord(index - 1, 'constraint') || token === undefined || clipName(token.text) !== name) {
+      throw new Refusal('SQL_NOT_UNDERSTOOD', `the constraint "${name}"`, this.offset(at));
+    }
+    const { suffix } = this.mapping;
+    if (isShadowName(name, suffix)) throw new Refusal('SQL_SHADOW_NAME', `the constraint "${name}"`, token.start);
+    this.replace(token, quoteIdentifier(shadowName(name, suffix, nameLimits.postgres)));
   }
 
   private replace(token: Token, text: string): void {

@@ -17,7 +17,7 @@ export interface PostgresRewriterOptions extends Omit<MappingOptions, 'ignoreCas
   searchPath?: readonly string[];
   /** Let TRUNCATE through to shadow tables, without CASCADE. Default false. */
   truncate?: boolean;
-  /** Functions of the service's own or of extensions that touch no table, setting or file: `name` or `schema.name` as written. */
+  /** Functions and operators of the service's own or of extensions that touch no table, setting or file: `name` or `schema.name` as written. */
   functions?: readonly string[];
   /** Types of the service's own, such as enums: `name` or `schema.name` as written. */
   types?: readonly string[];

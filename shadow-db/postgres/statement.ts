@@ -1,6 +1,6 @@
 import { Refusal } from '../codes.js';
 import type { Verb } from '../rewriter.js';
-import { builtinFunctions, builtinTypes, functionRefusal } from './functions.js';
+import { builtinFunctions, builtinOperators, builtinTypes, functionRefusal } from './functions.js';
 import { grammar } from './grammar.js';
 import type { Tree } from './parser.js';
 import { mayBeSet } from './settings.js';
@@ -36,13 +36,13 @@ export interface Statement {
   columns: QualifiedColumn[];
   /** Names that FROM items have other than by being a table without an alias. */
   aliases: Set<string>;
-  /** ON CONFLICT ON CONSTRAINT: where a constraint is named. */
-  constraintAt?: number;
+  /** ON CONFLICT ON CONSTRAINT: names of constraints; `at` is where that ON stands. */
+  constraints: { name: string; at: number }[];
 }
 
 export interface CollectOptions {
   truncate: boolean;
-  /** Functions and types beyond the built-in ones that the configuration vouches for: `name` or `schema.name`. */
+  /** Functions, operators and types beyond the built-in ones that the configuration vouches for: `name` or `schema.name`. */
   functions: ReadonlySet<string>;
   types: ReadonlySet<string>;
   settings: readonly string[];
@@ -88,7 +88,7 @@ const strings = (value: unknown): string[] =>
   list(value).map((entry) => (isTree(entry.String) ? String(entry.String.sval ?? '') : ''));
 
 class Collector {
-  readonly found: Omit<Statement, 'verb'> = { uses: [], columns: [], aliases: new Set() };
+  readonly found: Omit<Statement, 'verb'> = { uses: [], columns: [], aliases: new Set(), constraints: [] };
   private readonly options: CollectOptions;
   /** Which use a RangeVar became, for locking clauses. */
   private readonly useOf = new Map<Tree, TableUse>();
@@ -152,6 +152,8 @@ class Collector {
       const [first] = list(tree.fromClause);
       if (isTree(first?.RangeVar)) this.tableCommands.add(first.RangeVar);
     }
+    // each column of (a, b) = (…) repeats the source
+    if (type === 'MultiAssignRef' && field === 'source') return tree.colno !== 1;
     // names of FROM items, not tables
     return type === 'LockingClause' && field === 'lockedRels';
   }
@@ -284,7 +286,7 @@ class Collector {
           throw new Refusal('SQL_FUNCTION', 'a sampling method that is not built in', at(tree));
         break;
       case 'InferClause':
-        if (tree.conname !== undefined) this.found.constraintAt = at(tree);
+        if (typeof tree.conname === 'string') this.found.constraints.push({ name: tree.conname, at: at(tree) });
         break;
       case 'TruncateStmt':
         if (!this.options.truncate) throw new Refusal('SQL_TRUNCATE', 'TRUNCATE', 0);
@@ -349,10 +351,13 @@ class Collector {
   }
 
   private operator(value: unknown, tree: Tree): void {
+    if (typeof tree.kind === 'string' && tree.kind.includes('BETWEEN')) return;
     const names = strings(value);
-    if (names.length > 1 && (names.length > 2 || names[0] !== 'pg_catalog')) {
-      throw new Refusal('SQL_FUNCTION', `the operator ${names.join('.')}`, at(tree));
-    }
+    const name = names.at(-1);
+    if (name === undefined || this.options.functions.has(names.join('.'))) return;
+    const isBuiltIn = names.length === 1 ? this.options.catalogFirst : names.length === 2 && names[0] === 'pg_catalog';
+    if (isBuiltIn && builtinOperators.has(name)) return;
+    throw new Refusal('SQL_FUNCTION', `the operator ${names.join('.')}`, at(tree));
   }
 }
 

@@ -141,12 +141,17 @@ export class MySqlArena implements Arena<Step> {
   private async step(step: Step, result: BatchResult): Promise<Omit<Difference, 'at'> | undefined> {
     const { world } = this;
     const texts: string[] = [];
-    const sqlMode = {
-      ansiQuotes: world.flags.includes('ANSI_QUOTES'),
-      noBackslashEscapes: world.flags.includes('NO_BACKSLASH_ESCAPES'),
-    };
+    const context = {
+      sqlMode: {
+        ansiQuotes: world.flags.includes('ANSI_QUOTES'),
+        noBackslashEscapes: world.flags.includes('NO_BACKSLASH_ESCAPES'),
+        ignoreSpace: false,
+      },
+      server: 'mariadb',
+      charset: 'utf8mb4',
+    } as const;
     for (const { text } of step.statements) {
-      const answer = this.rewriter.rewrite(text.replaceAll(placeholder, this.redirected.database), { sqlMode });
+      const answer = this.rewriter.rewrite(text.replaceAll(placeholder, this.redirected.database), context);
       if (answer.action === 'refuse') {
         result.refused[answer.code] = (result.refused[answer.code] ?? 0) + 1;
         return undefined;

@@ -182,11 +182,13 @@ function fromClause(draft: Draft, scope: Scope, depth: number): Pieces {
     [4, 1],
     [1, 2],
   ]);
-  for (let index = 0; index < more; index += 1) pieces.push(...joined(draft, scope, depth));
+  const segment = { from: 0 };
+  for (let index = 0; index < more; index += 1) pieces.push(...joined(draft, scope, depth, segment));
   return pieces;
 }
 
-function joined(draft: Draft, scope: Scope, depth: number): Pieces {
+/** `segment.from`: where the tables begin that ON may name; a comma begins anew, since it binds weaker than JOIN. */
+function joined(draft: Draft, scope: Scope, depth: number, segment: { from: number }): Pieces {
   const { choices } = draft;
   const kind = choices.pick([
     'JOIN',
@@ -203,6 +205,7 @@ function joined(draft: Draft, scope: Scope, depth: number): Pieces {
   const before = scope.sources.slice();
   const right = factor(draft, scope, depth);
   const pieces = [...kind.split(' '), ...right];
+  if (kind === ',') segment.from = before.length;
   if (kind === ',' || kind === 'CROSS JOIN' || kind.startsWith('NATURAL')) return pieces;
   const added = scope.sources.at(-1) as Source;
   const shared = added.columns.filter(
@@ -211,7 +214,8 @@ function joined(draft: Draft, scope: Scope, depth: number): Pieces {
   const first = shared[0];
   if (first !== undefined && kind !== 'STRAIGHT_JOIN' && choices.chance(30))
     return [...pieces, ...sql`USING ( ${name(choices, first.name, draft.quoting)} )`];
-  return [...pieces, 'ON', ...condition(draft, scope, Math.min(1, depth))];
+  const seen: Scope = { ...scope, sources: scope.sources.slice(segment.from), block: scope.sources };
+  return [...pieces, 'ON', ...condition(draft, seen, Math.min(1, depth))];
 }
 
 function factor(draft: Draft, scope: Scope, depth: number): Pieces {
@@ -301,7 +305,8 @@ function derived(draft: Draft, scope: Scope, depth: number): Pieces {
 
 /** `( a JOIN b )`: brackets around references, not around a query. */
 function group(draft: Draft, scope: Scope, depth: number): Pieces {
-  return brackets([...factor(draft, scope, depth - 1), ...joined(draft, scope, depth - 1)]);
+  const segment = { from: scope.sources.length };
+  return brackets([...factor(draft, scope, depth - 1), ...joined(draft, scope, depth - 1, segment)]);
 }
 
 function jsonTable(draft: Draft, scope: Scope): Pieces {

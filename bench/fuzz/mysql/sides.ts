@@ -22,7 +22,11 @@ export function placesOf(world: World, database: string): Places {
 /** CREATE TABLE and INSERT for one side; `nameOf` gives the names, parents included. */
 export function tableSql(table: Table, nameOf: (real: string) => string, runColumn: boolean): string[] {
   const lines = table.columns.map(({ name, definition }) => `${quoted(name)} ${definition}`);
-  if (runColumn) lines.push('shadowline_run VARCHAR(64) CHARACTER SET ascii INVISIBLE DEFAULT (@shadowline_run)');
+  if (runColumn)
+    lines.push(
+      // as provisioning writes it: a function of the session makes the server read the variable anew for each statement
+      'shadowline_run VARCHAR(64) CHARACTER SET ascii INVISIBLE DEFAULT (IF(CONNECTION_ID() IS NULL, NULL, @shadowline_run))',
+    );
   lines.push(...table.clauses);
   if (table.parent !== undefined) {
     const { columns, references, rule } = table.parent;

@@ -1,7 +1,7 @@
 import type { Choices } from '../choices.js';
 import type { Draft, Parameter } from './expression.js';
 import { commonTableExpressions, database, query, tableName } from './query.js';
-import { join, name, type Pieces, quoted, sql, withParameters } from './text.js';
+import { between, join, name, type Pieces, quoted, sql, withParameters } from './text.js';
 import type { World } from './world.js';
 import { insert, remove, update } from './write.js';
 
@@ -38,14 +38,16 @@ export function makeStep(choices: Choices, world: World): Step {
       query(draft, scope, depth, { kinds: [kind], single, nested: true }).pieces,
   };
   const kind = choices.weighted([
-    [50, 'select'],
-    [16, 'insert'],
-    [12, 'update'],
-    [9, 'remove'],
-    [2, 'explain'],
-    [2, 'show'],
-    [2, 'session'],
-    [2, 'savepoint'],
+    [200, 'select'],
+    [64, 'insert'],
+    [48, 'update'],
+    [36, 'remove'],
+    [8, 'explain'],
+    [8, 'show'],
+    [8, 'session'],
+    [8, 'savepoint'],
+    [1, 'lock'],
+    [1, 'transaction'],
   ] as const);
   const step: Step = { statements: [], via, compare: 'rows', commits: false, warnings: choices.chance(20) };
   const drawn: readonly (readonly [Pieces, Partial<Step>?])[] = statements(draft, kind);
@@ -76,6 +78,10 @@ function statements(draft: Draft, kind: string): readonly Statement[] {
       return [[session(draft), { via: 'query', warnings: false }]];
     case 'savepoint':
       return savepoint(draft);
+    case 'lock':
+      return lock(draft);
+    case 'transaction':
+      return transaction(draft);
     default:
       return [[selection(draft)]];
   }
@@ -136,7 +142,6 @@ function session(draft: Draft): Pieces {
 
 /** A savepoint around a write: what is rolled back is rolled back on both sides. */
 function savepoint(draft: Draft): readonly Statement[] {
-  const write = draft.choices.pick([insert, update, remove])(draft);
   const point = quoted(draft.choices.pick(['s', 'from orders']));
   const end = draft.choices.pick([
     ['ROLLBACK', 'TO', 'SAVEPOINT', point],
@@ -144,5 +149,45 @@ function savepoint(draft: Draft): readonly Statement[] {
     ['ROLLBACK', 'TO', point],
   ]);
   // SAVEPOINT leaves the warnings of the statement before it
-  return [[['SAVEPOINT', point], { warnings: false }], [write], [end]];
+  return [[['SAVEPOINT', point], { warnings: false }], [write(draft)], [end]];
+}
+
+const write = (draft: Draft): Pieces => draft.choices.pick([insert, update, remove])(draft);
+
+/** Statements under LOCK TABLES: those that name a table or an alias that is not locked fail with 1100, on both sides. */
+function lock(draft: Draft): readonly Statement[] {
+  const { choices, world } = draft;
+  // the lock is the schema's own business where a real-read table is in it
+  const tables = choices.some(world.tables.filter((table) => table.class === 'shadow'));
+  const entries = tables.map(({ name: table }) => {
+    const alias = choices.chance(30) ? [...(choices.chance(50) ? ['AS'] : []), choices.pick(['a', '`my alias`'])] : [];
+    return [
+      tableName(draft, table),
+      ...alias,
+      ...choices.pick(['WRITE', 'READ', 'READ LOCAL', 'LOW_PRIORITY WRITE']).split(' '),
+    ];
+  });
+  const tablesWord = choices.pick(['TABLES', 'TABLE']);
+  return [
+    [['LOCK', tablesWord, ...between(',', entries)], { commits: true, warnings: false, via: 'query' }],
+    ...choices.list(1, 3, () => [choices.chance(50) ? write(draft) : selection(draft)] as Statement),
+    [['UNLOCK', tablesWord]],
+  ];
+}
+
+function transaction(draft: Draft): readonly Statement[] {
+  const { choices } = draft;
+  const begin = choices.pick([
+    'BEGIN',
+    'START TRANSACTION',
+    'BEGIN WORK',
+    'START TRANSACTION WITH CONSISTENT SNAPSHOT',
+    'START TRANSACTION READ ONLY',
+  ]);
+  const end = choices.pick(['COMMIT', 'ROLLBACK', 'COMMIT WORK', 'ROLLBACK AND NO CHAIN', 'COMMIT AND CHAIN']);
+  return [
+    [begin.split(' '), { commits: true, warnings: false, via: 'query' }],
+    ...choices.list(1, 3, () => [write(draft)] as Statement),
+    [end.split(' ')],
+  ];
 }

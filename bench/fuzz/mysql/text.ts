@@ -56,7 +56,8 @@ export function join(choices: Choices, pieces: Pieces): string {
   const odd = choices.chance(20);
   let text = '';
   for (const [index, piece] of pieces.entries()) {
-    if (index > 0) text += odd ? choices.pick(gaps) : gap(pieces[index - 1] as string, piece);
+    if (index > 0)
+      text += odd ? oddGap(choices, pieces[index - 1] as string, piece) : gap(pieces[index - 1] as string, piece);
     text += /^[A-Z_]{2,}\(?$/.test(piece) ? spell(piece, spelling) : piece;
   }
   return text;
@@ -73,6 +74,12 @@ export function withParameters(text: string): { text: string; order: number[] } 
     return '?';
   });
   return { text: result, order };
+}
+
+/** A backtick ends and begins a token without white space, except beside another one. */
+function oddGap(choices: Choices, before: string, after: string): string {
+  const glued = before.endsWith('`') !== after.startsWith('`') && /[`\w)*=,]$/.test(before) && /^[`\w(*=,]/.test(after);
+  return glued && choices.chance(60) ? '' : choices.pick(gaps);
 }
 
 function gap(before: string, after: string): string {

@@ -99,7 +99,9 @@ function selectFor(draft: Draft, table: Table, columns: Column[]): { pieces: Pie
   if (choices.chance(20)) {
     const definitions = commonTableExpressions(draft, 1);
     const inner = query(draft, undefined, 1, { kinds: columns.map(({ kind }) => kind), nested: true });
-    return { pieces: [...definitions, ...inner.pieces] };
+    // in an order of its own: which row comes last decides, where keys meet
+    const order = columns.map((_, index) => String(index + 1));
+    return { pieces: sql`${definitions} ${inner.pieces} ORDER BY ${between(',', order)}` };
   }
   const others = world.tables.filter((other) => other !== table);
   const from = choices.pick(others.length > 0 ? others : [table]);
@@ -112,7 +114,7 @@ function selectFor(draft: Draft, table: Table, columns: Column[]): { pieces: Pie
   const list = columns.map((column) => {
     if (column.name === 'id')
       return sql`${qualified(draft, choices.pick(source.qualifiers), '`id`')} + ${String(choices.between(0, 40))}`;
-    return valueFor(draft, scope, table, column).map((piece) => (piece === 'DEFAULT' ? 'NULL' : piece));
+    return withoutDefault(valueFor(draft, scope, table, column));
   });
   const where = choices.chance(50) ? sql`WHERE ${condition(draft, scope, 1)}` : [];
   const order = qualified(draft, choices.pick(source.qualifiers), '`id`');
@@ -171,6 +173,9 @@ function ordered({ choices, quoting }: Draft, table: Table): Pieces {
     table.key.map((column) => name(choices, column, quoting)),
   )} LIMIT ${String(choices.between(0, 3))}`;
 }
+
+/** A query has no DEFAULT. */
+const withoutDefault = (pieces: Pieces): Pieces => pieces.map((piece) => (piece === 'DEFAULT' ? 'NULL' : piece));
 
 function assignments(draft: Draft, scope: Scope, tables: { table: Table; source: Source }[]): Pieces {
   const { choices } = draft;

@@ -39,7 +39,7 @@ export interface SeedTable {
   firstShadowId?: string;
   /** The server's estimate of the real table's rows. */
   estimatedRows?: number;
-  /** Changes with everything that decides which rows are copied and how. */
+  /** Changes with what the configuration says of its rows, and with its columns; not with what merely refers to it. */
   fingerprint: string;
 }
 
@@ -94,6 +94,9 @@ export function seedPlan(
     return [key, role, where, sample, keyOf(source).columns.map(({ name, type }) => [name, type])];
   });
   const choiceFingerprint = digest([choice, graph.down, graph.up]);
+  const asked = Object.keys(seeds)
+    .sort()
+    .map((key) => [key, graph.nodes.get(key)?.where, graph.nodes.get(key)?.sample, seeds[key]?.children === true]);
   const tables = graph.order.map((key): SeedTable => {
     const { source, role, where, sample } = graph.nodes.get(key)!;
     if (where !== undefined) options.checkCondition(source, where);
@@ -125,7 +128,7 @@ export function seedPlan(
       fingerprint: digest([
         key,
         where,
-        role === 'whole' ? '' : choiceFingerprint,
+        role === 'whole' ? '' : asked,
         columns.map(({ model, change }) => [model.name, model.type, change]),
       ]),
     };

@@ -1,0 +1,86 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Choices } from '../../bench/fuzz/choices.js';
+import { makeStep } from '../../bench/fuzz/postgres/step.js';
+import { makeWorld, type World } from '../../bench/fuzz/postgres/world.js';
+import { createRewriter, loadParser, type PostgresRewriter } from './index.js';
+
+/** A schema and one statement in it, by the generator of the execution differential. */
+const drawn = fc.tuple(fc.nat(60), fc.integer()).map(([schema, statement]) => {
+  const world = { ...makeWorld(Choices.seeded(schema)), conforming: true, mode: 'table' as const };
+  return { world, sql: makeStep(Choices.seeded(statement), world).text };
+});
+const plain = { standardConformingStrings: true };
+
+function rewriterOf(world: World): PostgresRewriter {
+  const tables = [
+    ...world.tables.map(({ schema, name }) => `${schema}.${name}`),
+    ...world.views.map(({ name }) => name),
+  ];
+  return createRewriter({
+    dialect: 'postgres',
+    mode: 'table',
+    database: 'public',
+    truncate: true,
+    tables: Object.fromEntries(tables.map((key) => [key, 'shadow'] as const)),
+  });
+}
+
+beforeAll(loadParser);
+
+describe('generated statements', () => {
+  it('are redirected once: the result names shadow tables, and is refused for that', () => {
+    fc.assert(
+      fc.property(drawn, ({ world, sql }) => {
+        const rewriter = rewriterOf(world);
+        const once = rewriter.rewrite(sql, plain);
+        fc.pre(once.action === 'rewrite');
+        if (once.action !== 'rewrite') return;
+        expect(rewriter.rewrite(once.sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_SHADOW_NAME' });
+        expect(rewriter.touchesShadowName(once.sql, plain)).toBe(true);
+        expect(rewriter.touchesShadowName(sql, plain)).toBe(false);
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  it('keep every byte that is not part of a table name', () => {
+    fc.assert(
+      fc.property(drawn, ({ world, sql }) => {
+        const result = rewriterOf(world).rewrite(sql, plain);
+        fc.pre(result.action === 'rewrite');
+        if (result.action !== 'rewrite') return;
+        // what was put in taken out, what is left stands in the original in this order
+        const rest = result.sql.split(
+          /"(?:[^"]|"")*_shadow"(?: AS "(?:[^"]|"")*")?|\*? AS "(?:[^"]|"")*"|\) AS "(?:[^"]|"")*"|SELECT \* FROM/,
+        );
+        let at = 0;
+        for (const part of rest) {
+          const found = sql.indexOf(part, at);
+          // a qualifier that lost its schema
+          if (found < 0) return expect(sql).toMatch(/\.\s*|UESCAPE/);
+          at = found + part.length;
+        }
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  it('never slip through when they are cut or noise is put in', () => {
+    fc.assert(
+      fc.property(drawn, fc.nat(300), fc.string({ unit: 'binary', maxLength: 6 }), ({ world, sql }, at, noise) => {
+        const rewriter = rewriterOf(world);
+        const real = new Set([...world.tables, ...world.views].map(({ name }) => name));
+        for (const text of [sql.slice(0, at), sql.slice(at), sql.slice(0, at) + noise + sql.slice(at)]) {
+          const result = rewriter.rewrite(text);
+          if (result.action !== 'rewrite') continue;
+          for (const { table, target } of [...result.reads, ...result.writes]) {
+            expect(real.has(table)).toBe(true);
+            expect(target).toMatch(/_shadow$/);
+          }
+        }
+      }),
+      { numRuns: 600 },
+    );
+  });
+});
