@@ -1,5 +1,7 @@
 interface Entry<Value> {
   readonly key: string;
+  /** A second sample: tells most texts of one chain apart without reading them. */
+  readonly check: number;
   value: Value;
   next: Entry<Value> | undefined;
 }
@@ -23,7 +25,7 @@ export class LruCache<Value> {
   private oldSize = 0;
   /** Of the text that was looked up last: what was not found is mostly set next. */
   private lastKey = '';
-  private lastSample = sampleOf('');
+  private lastSample = sampleOf('', 0);
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -35,26 +37,26 @@ export class LruCache<Value> {
   }
 
   get(key: string): Value | undefined {
-    const hash = sampleOf(key);
+    const sample = sampleOf(key, 0);
     this.lastKey = key;
-    this.lastSample = hash;
-    const entry = find(this.young, hash, key);
+    this.lastSample = sample;
+    const entry = find(this.young.get(sample), key);
     if (entry !== undefined) return entry.value;
-    const older = find(this.old, hash, key);
+    const older = find(this.old.get(sample), key);
     if (older === undefined) return undefined;
-    this.add(hash, key, older.value);
+    this.add(sample, key, older.check, older.value);
     return older.value;
   }
 
   set(key: string, value: Value): void {
     if (this.capacity === 0) return;
-    const hash = key === this.lastKey ? this.lastSample : sampleOf(key);
-    const entry = find(this.young, hash, key);
-    if (entry === undefined) this.add(hash, key, value);
+    const sample = key === this.lastKey ? this.lastSample : sampleOf(key, 0);
+    const entry = find(this.young.get(sample), key);
+    if (entry === undefined) this.add(sample, key, sampleOf(key, 1), value);
     else entry.value = value;
   }
 
-  private add(hash: number, key: string, value: Value): void {
+  private add(sample: number, key: string, check: number, value: Value): void {
     if (this.youngSize >= Math.max(1, this.capacity >> 1)) {
       this.old = this.young;
       this.oldSize = this.youngSize;
@@ -66,8 +68,8 @@ export class LruCache<Value> {
       this.old.clear();
       this.oldSize = 0;
     }
-    const chain = this.young.get(hash);
-    this.young.set(hash, { key, value, next: chain });
+    const chain = this.young.get(sample);
+    this.young.set(sample, { key, check, value, next: chain });
     this.youngSize += 1;
     let last: Entry<Value> | undefined = chain;
     for (let length = 2; last !== undefined; length += 1, last = last.next) {
@@ -78,20 +80,23 @@ export class LruCache<Value> {
   }
 }
 
-function find<Value>(generation: Generation<Value>, hash: number, key: string): Entry<Value> | undefined {
-  let entry = generation.get(hash);
-  while (entry !== undefined && entry.key !== key) entry = entry.next;
+function find<Value>(chain: Entry<Value> | undefined, key: string): Entry<Value> | undefined {
+  if (chain === undefined) return undefined;
+  if (chain.next === undefined) return chain.key === key ? chain : undefined;
+  const check = sampleOf(key, 1);
+  let entry: Entry<Value> | undefined = chain;
+  while (entry !== undefined && (entry.check !== check || entry.key !== key)) entry = entry.next;
   return entry;
 }
 
 /** At the end, where statements differ most, every character counts. */
 const wholeLength = 32;
 
-/** From the length, every third character and all of the end. A small integer. */
-function sampleOf(text: string): number {
+/** From the length, every third character (from `first` on) and all of the end. A small integer. */
+function sampleOf(text: string, first: number): number {
   const { length } = text;
   let hash = length;
-  let at = 0;
+  let at = first;
   for (; at < length - wholeLength; at += 3) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
   for (; at < length; at += 1) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
   return (hash ^ (hash >>> 15)) & 0x3fffffff;

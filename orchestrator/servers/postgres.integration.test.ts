@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { drift, plan } from '@shadowline/shadow-db/server/postgres';
 import { Client } from 'pg';
 import { accepts } from './leash.js';
 import { embeddedPostgres, installedPostgres, startPostgres } from './postgres.js';
@@ -57,6 +58,29 @@ describe('PostgreSQL of our own', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
     expect(await accepts(port)).toBe(false);
     for (const name of await leftovers()) await rm(join(tmpdir(), name), { recursive: true, force: true });
+  });
+});
+
+describe('a standby', () => {
+  it('is not provisioned; its drift can be read', async () => {
+    const home = (await installedPostgres()) ?? (await embeddedPostgres(() => undefined));
+    const initdb = join(dir, 'initdb');
+    await writeFile(initdb, `#!/bin/sh\n"${home.initdb}" "$@" && touch "$2/standby.signal"\n`);
+    await chmod(initdb, 0o755);
+    await chmod(dir, 0o755);
+    const server = await startPostgres({ ...home, initdb }, dir);
+    const client = new Client({ connectionString: server.url });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      const db = { query: async (sql: string, params?: unknown[]) => (await client.query(sql, params)).rows };
+      const options = { database: 'public', mode: 'table' as const, tables: {} };
+      await expect(plan(db, options)).rejects.toThrow(/^READ_ONLY: the server is a standby .*Provision the primary/);
+      expect(await drift(db, options)).toEqual([]);
+    } finally {
+      await client.end().catch(() => undefined);
+      await server.stop();
+    }
   });
 });
 

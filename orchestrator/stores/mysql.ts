@@ -211,7 +211,7 @@ export function openMysql(
       }
     },
     async close() {
-      presence?.leave();
+      await presence?.leave();
       await pool.end();
     },
   };

@@ -114,7 +114,7 @@ function selectFor(draft: Draft, table: Table, columns: Column[]): { pieces: Pie
   const list = columns.map((column) => {
     if (column.name === 'id')
       return sql`${qualified(draft, choices.pick(source.qualifiers), '`id`')} + ${String(choices.between(0, 40))}`;
-    return valueFor(draft, scope, table, column).map((piece) => (piece === 'DEFAULT' ? 'NULL' : piece));
+    return withoutDefault(valueFor(draft, scope, table, column));
   });
   const where = choices.chance(50) ? sql`WHERE ${condition(draft, scope, 1)}` : [];
   const order = qualified(draft, choices.pick(source.qualifiers), '`id`');
@@ -173,6 +173,9 @@ function ordered({ choices, quoting }: Draft, table: Table): Pieces {
     table.key.map((column) => name(choices, column, quoting)),
   )} LIMIT ${String(choices.between(0, 3))}`;
 }
+
+/** A query has no DEFAULT. */
+const withoutDefault = (pieces: Pieces): Pieces => pieces.map((piece) => (piece === 'DEFAULT' ? 'NULL' : piece));
 
 function assignments(draft: Draft, scope: Scope, tables: { table: Table; source: Source }[]): Pieces {
   const { choices } = draft;

@@ -342,7 +342,7 @@ describe('audit of a database', () => {
     expect(report.coverage.searched.map(({ table }) => table)).toContain(`${database}.orders`);
   });
 
-  it.each(['', 'a%b', "x'y", 'abc'])('refuses the canary %j', async (canary) => {
+  it.each(['a', 'a%b', "x'y", 'abc'])('refuses the canary %j', async (canary) => {
     await expect(finish({ canary })).rejects.toThrow(RangeError);
   });
   it.each([{ chunkRows: 0 }, { maxRows: Number.NaN }, { budgetMs: -1 }, { rowsPerSec: 0 }])(

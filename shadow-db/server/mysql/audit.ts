@@ -6,32 +6,23 @@ import {
   auditOf,
   type Coverage,
   type DatabaseAudit,
-  type IdColumn,
   type NotSearchedReason,
   type Suspect,
   type TableMark,
   writesOf,
 } from '../audit.js';
 import type { Db } from '../db.js';
-import { growingKey, indexOn, type Position, rowKey } from './key.js';
-import type { TableModel } from './model.js';
+import { type GrowingKey, growingKey, type Position, rowKey } from './key.js';
 import type { ShadowDbOptions } from './options.js';
-import { isMarked, markedFirst } from './range.js';
-import { readSchemas, shadowRows, shadowTables } from './rows.js';
+import { type AuditIds, asksById, canaryIn, idsReached, type RealTable, realTables } from './questions.js';
+import { shadowRows } from './rows.js';
 import { type Question, Search, type Searched, suspectOf, type Walked, WholeTableRead } from './search.js';
-
-export interface AuditIds {
-  /** Further columns that hold identities; the reserved ids of shadow tables are known without. */
-  idColumns?: readonly IdColumn[];
-}
 
 export type BeginOptions = AuditIds & AuditLimits;
 export type FinishOptions = AuditIds & AuditSearch;
 
 /** A service's clock may differ from the server's; the canary is of this run alone, so that looking too far back finds nothing wrong. */
 const CLOCK_MARGIN_S = 300;
-const textTypes =
-  /^(?:char|varchar|tinytext|text|mediumtext|longtext|json|binary|varbinary|tinyblob|blob|mediumblob|longblob)\b/i;
 
 /**
  * Remembers, before the first flagged request, where each real table ends and what looked like a shadow row already. Reads by indexes only, but
@@ -150,7 +141,7 @@ export async function watchReal(
       const growing = growingKey(table.model);
       const questions = canaryIn(table.model, asked.canary);
       if (growing === undefined || questions.length === 0) continue;
-      const after = reached.get(table.name) ?? positionAfter(known);
+      const after = reached.get(table.name) ?? positionAfter(known, growing);
       const walked = await search.walk(table, growing.key, after, questions);
       if (walked.reached !== null) reached.set(table.name, walked.reached);
       for (const one of walked.suspects) {
@@ -160,88 +151,6 @@ export async function watchReal(
     }
     return [...suspects, ...canaries.values()];
   };
-}
-
-interface RealTable extends Searched {
-  tableClass: TableMark['tableClass'];
-  ids: Question[];
-}
-
-/** Base tables of every database that the options name, without what is ours; with the questions about their ids. */
-async function realTables(db: Db, options: ShadowDbOptions, { idColumns = [] }: AuditIds): Promise<RealTable[]> {
-  const schemas = await readSchemas(db, options);
-  const { names } = schemas;
-  const twins = new Map(shadowTables(schemas).map((one) => [one.table, one.model]));
-  const tables: RealTable[] = [];
-  for (const [database, real] of schemas.real) {
-    for (const model of real.tables) {
-      if (isMarked(model)) continue;
-      const tableClass = names.mapping.classOf(database, model.name) ?? 'unclassed';
-      const name = `${database}.${model.name}`;
-      const ids: Question[] = [];
-      const twin = twins.get(name);
-      const first = twin && markedFirst(twin);
-      if (twin?.autoIncrement && first) ids.push(reservedIds(model, twin.autoIncrement.column, first));
-      for (const one of idColumns) {
-        const whole = one.table.includes('.') ? one.table : `${options.database}.${one.table}`;
-        if (whole === name) ids.push(idRange(model, one));
-      }
-      tables.push({ name, from: `${quoteName(database)}.${quoteName(model.name)}`, model, tableClass, ids });
-    }
-  }
-  return tables;
-}
-
-/** A shadow id in a real table, once written, moves its AUTO_INCREMENT into the shadow range; what real users add from then on lies there too. */
-function idsReached({ model, ids }: RealTable): boolean {
-  const reserved = ids.find(({ reason }) => reason === 'reserved-id');
-  const counter = model.autoIncrement;
-  if (reserved === undefined || counter === undefined) return false;
-  const first = BigInt(String(reserved.params[0]));
-  return BigInt(counter.next) > first || BigInt(counter.highest) >= first;
-}
-
-function asksById({ ids }: RealTable, known: TableMark | undefined): Question[] {
-  return known?.idsReached ? ids.filter(({ reason }) => reason !== 'reserved-id') : ids;
-}
-
-function reservedIds(table: TableModel, column: string, first: string): Question {
-  const sql = `${quoteName(column)} >= `;
-  return {
-    reason: 'reserved-id',
-    columns: [column],
-    sql: `${sql}?`,
-    params: [first],
-    text: sql + first,
-    index: indexOn(table, column),
-  };
-}
-
-function idRange(table: TableModel, { column, from, to }: IdColumn): Question {
-  for (const value of [from, to])
-    if (!/^-?\d+$/.test(String(value)))
-      throw new RangeError(`id column ${column}: ${JSON.stringify(value)} is no integer`);
-  const sql = `${quoteName(column)} BETWEEN`;
-  return {
-    reason: 'id-range',
-    columns: [column],
-    sql: `${sql} ? AND ?`,
-    params: [from, to],
-    text: `${sql} ${from} AND ${to}`,
-    index: indexOn(table, column),
-  };
-}
-
-/** Nothing to ask without a canary. @throws RangeError for one that is not made of letters and digits */
-function canaryIn(table: TableModel, canary: string): Question[] {
-  if (canary === '') return [];
-  if (!/^[A-Za-z0-9]{4,100}$/.test(canary))
-    throw new RangeError(`canary ${JSON.stringify(canary)}: letters and digits only`);
-  const columns = table.columns.filter(({ type }) => textTypes.test(type)).map(({ name }) => name);
-  if (columns.length === 0) return [];
-  const sql = (value: string) => `(${columns.map((name) => `${quoteName(name)} LIKE ${value}`).join(' OR ')})`;
-  const params = columns.map(() => `%${canary}%`);
-  return [{ reason: 'canary', columns, sql: sql('?'), params, text: sql(`'%${canary}%'`), index: undefined }];
 }
 
 /** Shadow ids in a column without an index, among the rows that `finishAudit` will read though they were there before. */
@@ -256,13 +165,19 @@ async function knownRows(search: Search, table: Searched, question: Question, si
     if (!fullScan && (await search.hasMore(table, key, wholeTableRows))) return undefined;
     return search.walk(table, key, null, [question]);
   };
-  return (await read())?.suspects[0]?.count ?? 0;
+  try {
+    return (await read())?.suspects[0]?.count ?? 0;
+  } catch (error) {
+    // `finishAudit` will say that it cannot search here
+    if (error instanceof WholeTableRead) return 0;
+    throw error;
+  }
 }
 
 async function keyMark(
   db: Db,
   { from }: Searched,
-  growing: ReturnType<typeof growingKey>,
+  growing: GrowingKey | undefined,
   since: string,
 ): Promise<TableMark['key']> {
   if (growing === undefined) return null;
@@ -274,9 +189,11 @@ async function keyMark(
   return { ...mark, after: highest === null ? null : String(highest) };
 }
 
-function positionAfter(known: TableMark | undefined): Position | null {
-  const after = known?.key?.after ?? null;
-  return after === null ? null : [after];
+/** Null, so that all rows are read, for a table that was not there or had another key. */
+function positionAfter(known: TableMark | undefined, { by, key }: GrowingKey): Position | null {
+  const mark = known?.key;
+  if (mark?.after == null || mark.by !== by || mark.column !== key.columns[0]?.name) return null;
+  return [mark.after];
 }
 
 type Missed = (reason: NotSearchedReason, detail: string) => void;
@@ -304,7 +221,7 @@ async function searchRows(
     return { rows: 0, suspects: [], reached: null, by: asksById(table, known).length > 0 ? 'ids' : 'none' };
   if (growing !== undefined) {
     const inclusive = growing.by === 'timestamp';
-    const added = ended(await search.walk(table, growing.key, positionAfter(known), questions, { inclusive }));
+    const added = ended(await search.walk(table, growing.key, positionAfter(known, growing), questions, { inclusive }));
     if (!fullScan) return { ...added, by: growing.by };
     // ids of earlier leaks lie in older rows, the canary of this run only where this run wrote
     const canary = questions.filter(({ reason }) => reason === 'canary');

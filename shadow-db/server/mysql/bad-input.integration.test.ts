@@ -204,6 +204,15 @@ describe('a configuration that cannot work is refused, and nothing is changed', 
   });
 });
 
+it('shadow tables that no key stands for any more are told, and stay', async () => {
+  await test.run('create table a (id int primary key)', 'create table b (id int primary key)');
+  await provision(test.db, await plan(test.db, test.options({ a: 'shadow', b: 'shadow' })));
+  await test.run('drop table b');
+  const { warnings, steps } = await plan(test.db, test.options({ a: 'shadow' }));
+  expect(warnings).toEqual([expect.stringMatching(/b_shadow is a shadow table that this configuration does not know/)]);
+  expect(steps).toEqual([]);
+});
+
 describe('rights that are missing are told as statements to run, before anything is changed', () => {
   it('each of them', async () => {
     await test.run('create table t (a int)');

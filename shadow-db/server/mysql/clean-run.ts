@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { quoteName } from '../../names.js';
 import { type Db, numberOf, ShadowDbError } from '../db.js';
 import { runColumn } from './definition.js';
@@ -33,6 +34,9 @@ interface Link {
   key: ForeignKeyModel;
 }
 
+/** Lock wait timeout, deadlock: another run was in the way. */
+const TRANSIENT = new Set([1205, 1213]);
+const MAX_RETRIES = 5;
 /** Triggers on DELETE may add rows for ever. */
 const MAX_PASSES = 100;
 const own = `${quoteName(runColumn)} = @${runColumn}`;
@@ -77,7 +81,7 @@ export async function removeRun(db: Db, removal: RunRemoval): Promise<{ statemen
     await passes();
     for (const sql of cuts(links)) {
       if (stopped()) break;
-      await send(sql);
+      await patiently(() => send(sql));
       if ((await changed(db)) === 0) continue;
       statements.push(sql);
       await passes();
@@ -105,7 +109,7 @@ async function removeFrom(
   const stopped = () => signal?.aborted === true;
   let gone = 0;
   const remove = async (text: string, params: unknown[]): Promise<number> => {
-    await send(text, params);
+    await patiently(() => send(text, params));
     const count = await changed(db);
     gone += count;
     if (count > 0) tell(count);
@@ -225,6 +229,18 @@ export async function keepingOf(
     rows: numberOf(row?.n),
     because: `rows of other runs or of the seed in ${[...new Set(from)].join(', ')} refer to them`,
   };
+}
+
+/** A statement that met the locks of another run was rolled back as a whole: it is sent again. */
+async function patiently(work: () => Promise<void>): Promise<void> {
+  for (let retry = 0; ; retry++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (retry >= MAX_RETRIES || !TRANSIENT.has(Number((error as { errno?: unknown }).errno))) throw error;
+      await sleep(20 * 2 ** retry);
+    }
+  }
 }
 
 /** Rows that the statement before this one changed, in the same session. */

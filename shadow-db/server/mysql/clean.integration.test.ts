@@ -218,6 +218,20 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
     expect(await dangling()).toBe(0);
   });
 
+  it('tries again when the locks of another run are in the way, but not for ever', async () => {
+    const failing = (times: number): Db => ({
+      query: async (sql, params) => {
+        if (!/^DELETE/.test(sql) || times-- <= 0) return db.query(sql, params);
+        throw Object.assign(new Error('Deadlock found when trying to get lock'), { errno: 1213 });
+      },
+    });
+    await as('one', `INSERT INTO ${of('loose')} VALUES ('x')`);
+    await expect(clean(failing(1000), options, { run: 'one', dryRun: false })).rejects.toThrow('Deadlock');
+    expect(await runs()).toEqual({ loose: { one: 1 } });
+    await clean(failing(3), options, { run: 'one', dryRun: false });
+    expect(await runs()).toEqual({});
+  });
+
   it('never leaves a reference that leads nowhere, and never touches a row of others: at random', async () => {
     const run = fc.constantFrom('one', 'two', null);
     const graph = fc.record({

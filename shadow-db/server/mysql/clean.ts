@@ -1,13 +1,12 @@
 import { quoteName } from '../../names.js';
 import { type Db, ShadowDbError } from '../db.js';
-import { isSeedHelper } from '../seed/sources.js';
 import { accountName, isOurs, readGrants } from './account.js';
 import { type CleanProgress, keepingOf, removeRun } from './clean-run.js';
 import { drift } from './drift.js';
 import { guardShadowOnly } from './guard.js';
 import type { Names, ShadowDbOptions } from './options.js';
 import { isMarked } from './range.js';
-import { knowsRun, readSchemas, rowsOf, type Schemas, type ShadowTable, seedHelpers, shadowTables } from './rows.js';
+import { knowsRun, readSchemas, rowsOf, type Schemas, type ShadowTable, shadowTables } from './rows.js';
 
 export interface CleanOptions {
   /** Default true: say only what would go. */
@@ -78,8 +77,7 @@ export async function clean(db: Db, options: ShadowDbOptions, asked: CleanOption
     counted.push({ table: table.label, rows: Number(row?.n ?? 0) });
   }
   const filled = tables.filter((_, at) => (counted[at]?.rows ?? 0) > 0);
-  const { before, statements, after } =
-    what === 'rows' ? emptying(tables, filled) : dropping(schemas, [...tables, ...seedHelpers(schemas)], report);
+  const { before, statements, after } = what === 'rows' ? emptying(tables, filled) : dropping(schemas, tables, report);
   report.statements = [...before, ...statements, ...after];
   for (const sql of report.statements) guardShadowOnly(sql, names);
   if (!dryRun) await carryOut(db, before, statements, after);
@@ -208,12 +206,8 @@ async function carryOut(db: Db, before: string[], statements: string[], after: s
 function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], report: CleanReport): Emptying {
   const views: string[] = [];
   const sequences: string[] = [];
-  const helpers: string[] = [];
   for (const [database, model] of shadow) {
     const schema = names.shadowSchema(database);
-    for (const table of model.tables) {
-      if (isMarked(table) && isSeedHelper(table.name, names)) helpers.push(names.named(table.name, schema));
-    }
     const own = real.get(database);
     const wanted = (kind: { name: string }[] = []) =>
       new Set(
@@ -248,7 +242,7 @@ function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], repor
       ]),
     ],
     statements: [
-      ...[...tables.map(({ name }) => name), ...helpers].map((name) => `DROP TABLE ${name}`),
+      ...tables.map(({ name }) => `DROP TABLE ${name}`),
       ...sequences.map((name) => `DROP SEQUENCE ${name}`),
     ],
     after: [],

@@ -22,8 +22,9 @@ const forms: { form: RegExp; every?: true }[] = [
   { form: /^DROP SEQUENCE #$/ },
 ];
 
-/** In CREATE and ALTER TABLE these reach, or copy from, tables that have no schema before their name. */
-const reaching = /(?:^| )(?:LIKE|SELECT|UNION =|CONNECTION =|RENAME|EXCHANGE|DIRECTORY =|REFERENCES (?!#))/;
+/** In CREATE and ALTER TABLE these reach, or copy from, other tables or places. LIKE is an operator elsewhere. */
+const reaching =
+  /(?:^CREATE TABLE # \( LIKE | (?:SELECT|UNION =|CONNECTION =|RENAME|EXCHANGE|DIRECTORY =|REFERENCES (?!#)))/;
 
 /**
  * The last gate before a statement of provisioning or clean-up is sent: throws ShadowDbError NOT_SHADOW unless it has one of

@@ -13,6 +13,13 @@ export interface KeyColumn {
   binary: boolean;
 }
 
+/** A key whose values only grow. */
+export interface GrowingKey {
+  by: 'auto-increment' | 'timestamp';
+  /** Of one column. */
+  key: Key;
+}
+
 /** A value of each key column, as text. */
 export type Position = readonly string[];
 
@@ -26,7 +33,7 @@ export function indexOn(table: TableModel, column: string): string | undefined {
 }
 
 /** A column whose values the server itself gives, and that only grow: what is added later lies above all that is there. */
-export function growingKey(table: TableModel): { by: 'auto-increment' | 'timestamp'; key: Key } | undefined {
+export function growingKey(table: TableModel): GrowingKey | undefined {
   for (const by of ['auto-increment', 'timestamp'] as const) {
     for (const { name, type, nullable, default: fallback, extra } of table.columns) {
       const grows =

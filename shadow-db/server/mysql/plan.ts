@@ -1,7 +1,7 @@
 import { quoteName } from '../../names.js';
 import { type Db, quoteText, ShadowDbError } from '../db.js';
 import type { SeedPlan } from '../seed/plan.js';
-import { readSeedPlan } from '../seed/sources.js';
+import { isSeedHelper, readSeedPlan } from '../seed/sources.js';
 import { accountSteps, accountWarnings, type GrantState, readGrants } from './account.js';
 import { createText } from './definition.js';
 import { type Desired, type DesiredTable, type DesiredView, desired } from './desired.js';
@@ -81,11 +81,24 @@ export function planFrom(situation: Situation): Plan {
   return {
     options: { ...rest, ...(shown && { account: shown }) },
     steps,
-    warnings: [...wanted.warnings, ...(situation.seed?.warnings ?? [])],
+    warnings: [...wanted.warnings, ...orphans(sides, wanted), ...(situation.seed?.warnings ?? [])],
     reserved: planner.reserved,
     seen: seen(sides, wanted),
     ...(situation.seed && { seed: situation.seed }),
   };
+}
+
+/** Shadow tables of an earlier configuration, or of a real table that is gone, are never touched. */
+function orphans({ names, shadow }: Sides, { tables }: Desired): string[] {
+  const wanted = new Set(tables.map(({ schema, name }) => `${schema}.${name}`));
+  return [...shadow].flatMap(([schema, model]) =>
+    model.tables
+      .filter((table) => isMarked(table) && !wanted.has(`${schema}.${table.name}`) && !isSeedHelper(table.name, names))
+      .map(
+        ({ name }) =>
+          `${schema}.${name} is a shadow table that this configuration does not know: drop it when nothing needs it`,
+      ),
+  );
 }
 
 class Planner {

@@ -1,7 +1,6 @@
 import { quoteName } from '../../names.js';
 import type { ShadowRows } from '../audit.js';
 import type { Db } from '../db.js';
-import { isSeedHelper } from '../seed/sources.js';
 import { isRunDefault, runColumn } from './definition.js';
 import { inspect } from './inspect.js';
 import { beyond, orderOf, positionList, positionOf, rowKey } from './key.js';
@@ -65,26 +64,6 @@ export function shadowTables({ names, real, shadow }: Schemas): ShadowTable[] {
     }
   }
   return found;
-}
-
-/** Journal and chosen keys of the seeder: ours as well, but no real table stands behind them. */
-export function seedHelpers({ names, shadow }: Schemas): ShadowTable[] {
-  return [...shadow].flatMap(([database, { tables }]) => {
-    const schema = names.shadowSchema(database);
-    return tables
-      .filter((model) => isSeedHelper(model.name, names) && isMarked(model))
-      .map((model) => {
-        const label = schema === names.schema ? model.name : `${schema}.${model.name}`;
-        return {
-          table: label,
-          shadow: `${schema}.${model.name}`,
-          schema,
-          label,
-          name: names.named(model.name, schema),
-          model,
-        };
-      });
-  });
 }
 
 /**

@@ -68,7 +68,7 @@ describe.each(['table', 'schema'] as const)('shadow tables, mode %s', (mode) => 
         .filter(({ name }) => name === 'writes-real')
         .map(({ subject }) => subject)
         .sort(),
-    ).toEqual([...realTables].sort());
+    ).toEqual([...realTables, 'balances', 'rich'].map((name) => `${test.name}.${name}`).sort());
   });
 
   it('has nothing to do the second time, but to set the password', async () => {

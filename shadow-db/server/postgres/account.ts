@@ -1,10 +1,8 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { type Db, ShadowDbError } from '../db.js';
-import type { Desired } from './desired.js';
 import { isMarked } from './mark.js';
-import type { SchemaModel } from './model.js';
 import type { Names } from './options.js';
-import type { Step } from './plan.js';
+import type { Situation, Step } from './plan.js';
 import { full, quote, sameTable } from './quote.js';
 import { fromJson } from './session.js';
 
@@ -20,9 +18,9 @@ export interface RoleState {
 }
 
 export interface Grant {
-  kind: 'schema' | 'table' | 'sequence' | 'other';
+  kind: 'database' | 'schema' | 'table' | 'sequence' | 'other';
   schema: string;
-  /** Empty for a schema. */
+  /** Empty for a schema; of a database it is all there is. */
   name: string;
   rights: string[];
   /** WITH GRANT OPTION. */
@@ -50,7 +48,8 @@ export async function readRole(db: Db, user: string | undefined): Promise<RoleSt
        UNION ALL SELECT CASE WHEN relkind = 'S' THEN 'sequence' ELSE 'table' END, nspname, relname, a.* FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(relacl) a
        UNION ALL SELECT 'other', nspname, relname || '.' || attname, a.* FROM pg_attribute t JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace, aclexplode(attacl) a
        UNION ALL SELECT 'other', nspname, proname, a.* FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace, aclexplode(proacl) a
-       UNION ALL SELECT 'other', 'database', datname, a.* FROM pg_database, aclexplode(datacl) a
+       UNION ALL SELECT CASE WHEN datname = current_database() THEN 'database' ELSE 'other' END, '', datname, a.* FROM pg_database, aclexplode(datacl) a
+       UNION ALL SELECT 'other', 'default', defaclobjtype::text, a.* FROM pg_default_acl, aclexplode(defaclacl) a
        UNION ALL SELECT 'other', nspname, typname, a.* FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace, aclexplode(typacl) a
      ) all_rights WHERE grantee = $1::oid GROUP BY kind, schema, name ORDER BY kind, schema, name`,
     [oid],
@@ -60,13 +59,21 @@ export async function readRole(db: Db, user: string | undefined): Promise<RoleSt
 
 const rowRights = ['DELETE', 'INSERT', 'SELECT', 'UPDATE'];
 
-/** What the account may do, sorted so that a view comes after nothing that it needs. */
-export function wantedGrants(wanted: Desired, model: SchemaModel, names: Names): Grant[] {
+export async function everybodyConnects(db: Db): Promise<boolean> {
+  const [row] = await db.query("SELECT has_database_privilege('public', current_database(), 'CONNECT')::text AS may");
+  return row?.may === 'true';
+}
+
+/** What the account may do. */
+export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen }: Situation, names: Names): Grant[] {
   const grants = new Map<string, Grant>();
   const add = (kind: Grant['kind'], schema: string, name: string, rights: string[]): void => {
     if (kind !== 'schema') add('schema', schema, '', ['USAGE']);
     grants.set(JSON.stringify([kind, schema, name]), { kind, schema, name, rights, mayGrant: false });
   };
+  if (!isOpen) {
+    grants.set('', { kind: 'database', schema: '', name: server.database, rights: ['CONNECT'], mayGrant: false });
+  }
   for (const { target } of wanted.tables) add('table', target.schema, target.table, rowRights);
   for (const { target } of wanted.views) add('table', target.schema, target.table, rowRights);
   for (const { target } of wanted.sequences) add('sequence', target.schema, target.table, ['USAGE']);
@@ -80,6 +87,7 @@ export function wantedGrants(wanted: Desired, model: SchemaModel, names: Names):
 /** A right of the kind that this module gives: more on a real object means that the account is somebody else's. */
 export function isOurs(grant: Grant, names: Names): boolean {
   if (grant.mayGrant) return false;
+  if (grant.kind === 'database') return grant.rights.join() === 'CONNECT';
   const near = names.realSchemas.includes(grant.schema) || names.shadowSchemas.includes(grant.schema);
   if (grant.kind === 'schema') return near && grant.rights.join() === 'USAGE';
   if (grant.kind === 'other' || !near) return false;
@@ -128,7 +136,8 @@ export function accountSteps(
     one.name === other.name &&
     one.rights.join() === other.rights.join();
   for (const grant of has) {
-    if (wanted.some((one) => isSame(one, grant))) continue;
+    // an administrator may have given it, and it opens no table
+    if (grant.kind === 'database' || wanted.some((one) => isSame(one, grant))) continue;
     const sql = `REVOKE ${grant.rights.join(', ')} ON ${objectOf(grant)} FROM ${who}`;
     steps.push({ kind: 'grant', subject: user, sql, reason: 'not, or no longer, of this form' });
   }
@@ -146,6 +155,7 @@ export function accountSteps(
 }
 
 const reasons = {
+  database: 'not everybody may connect to it',
   schema: 'names in it can be used; what may be done is granted one by one',
   table: 'shadow table: read and written',
   read: 'reference data: read only',
@@ -153,10 +163,10 @@ const reasons = {
   other: '',
 } as const;
 
-function objectOf({ kind, schema, name }: Grant): string {
-  return kind === 'schema'
-    ? `SCHEMA ${quote(schema)}`
-    : `${kind === 'sequence' ? 'SEQUENCE' : 'TABLE'} ${full({ schema, table: name })}`;
+export function objectOf({ kind, schema, name }: Grant): string {
+  if (kind === 'database') return `DATABASE ${quote(name)}`;
+  if (kind === 'schema') return `SCHEMA ${quote(schema)}`;
+  return `${kind === 'sequence' ? 'SEQUENCE' : 'TABLE'} ${full({ schema, table: name })}`;
 }
 
 /** What everybody may do, the shadow account too: the backstop is no better than these. */
@@ -193,5 +203,5 @@ export function scramVerifier(password: string, salt: Buffer = randomBytes(16), 
 /** A grant on something that one of these tables, or its sequences, takes with it. */
 export function grantOn(targets: readonly { schema: string; table: string }[]): (grant: Grant) => boolean {
   return ({ kind, schema, name }) =>
-    kind !== 'schema' && targets.some((target) => sameTable(target, { schema, table: name }));
+    kind !== 'schema' && kind !== 'database' && targets.some((target) => sameTable(target, { schema, table: name }));
 }

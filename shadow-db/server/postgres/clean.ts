@@ -1,6 +1,6 @@
 import type { TableName } from '../../mapping.js';
 import { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
-import { isOurs, readRole } from './account.js';
+import { isOurs, objectOf, readRole } from './account.js';
 import { type Desired, type DesiredTable, desired } from './desired.js';
 import { differences } from './drift.js';
 import { guardShadowOnly } from './guard.js';
@@ -315,11 +315,10 @@ async function dropRole(db: Db, names: Names, report: CleanReport): Promise<void
   if (!role.grants.every((grant) => isOurs(grant, names))) return;
   report.account = user;
   // rights on what is dropped go with it
-  const isGone = ({ schema, name }: { schema: string; name: string }): boolean =>
-    names.isShadow({ schema, table: name }) && name !== '';
-  for (const { kind, schema, name, rights } of role.grants) {
-    const left = kind === 'schema' ? `SCHEMA ${quote(schema)}` : `TABLE ${full({ schema, table: name })}`;
-    if (!isGone({ schema, name })) report.statements.push(`REVOKE ${rights.join(', ')} ON ${left} FROM ${quote(user)}`);
+  for (const grant of role.grants) {
+    const isGone = grant.name !== '' && names.isShadow({ schema: grant.schema, table: grant.name });
+    if (grant.kind === 'database' || !isGone)
+      report.statements.push(`REVOKE ${grant.rights.join(', ')} ON ${objectOf(grant)} FROM ${quote(user)}`);
   }
   report.statements.push(`DROP ROLE ${quote(user)}`);
 }

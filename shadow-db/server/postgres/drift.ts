@@ -88,7 +88,8 @@ export function structure({ real, ...wanted }: DesiredTable, shadow: TableModel,
   const found: Difference[] = [];
   const compare = comparer(found, table);
   compare('storage', undefined, tableText(real), tableText(shadow));
-  compare('partition', undefined, partitionText(real, wanted.partitionOf), partitionText(shadow, shadow.partitionOf));
+  const parent = isLoose(wanted.partitionOf, shadow) ? null : wanted.partitionOf;
+  compare('partition', undefined, partitionText(real, parent), partitionText(shadow, shadow.partitionOf));
   for (const [place, column] of wanted.columns.entries()) {
     const at = shadow.columns.findIndex(({ name }) => name === column.name);
     const other = shadow.columns[at];
@@ -121,6 +122,11 @@ export function structure({ real, ...wanted }: DesiredTable, shadow: TableModel,
   return found;
 }
 
+/** Made, but not yet joined to its partitioned table. */
+export function isLoose(parent: TableName | null, shadow: TableModel): boolean {
+  return parent !== null && shadow.partitionOf === null;
+}
+
 /** What is added after the tables exist: can be mended without making the table anew. */
 export function links(table: DesiredTable, shadow: TableModel, model: SchemaModel, names: Names): Difference[] {
   const found: Difference[] = [];
@@ -130,6 +136,8 @@ export function links(table: DesiredTable, shadow: TableModel, model: SchemaMode
   compareNamed(found, 'foreign-key', name, table.foreignKeys, shadow.foreignKeys, foreignKeyText);
   const own = shadow.triggers.filter(({ name: trigger }) => trigger !== rowsTrigger);
   compareNamed(found, 'trigger', name, table.triggers, own, triggerText);
+  if (isLoose(table.partitionOf, shadow))
+    comparer(found, name)('partition', undefined, partitionText(table.real, table.partitionOf), null);
   comparer(found, name)('run', undefined, noteText(table, names), actualNote(table, shadow, model));
   return found;
 }

@@ -212,6 +212,7 @@ function granted(node: Node, names: Names): TableName[] | undefined {
     ({ AccessPriv }) => AccessPriv.priv_name,
   );
   if (node.objtype === 'OBJECT_SCHEMA') return rights.join() === 'usage' ? own : undefined;
+  if (node.objtype === 'OBJECT_DATABASE') return rights.join() === 'connect' ? own : undefined;
   if (node.objtype === 'OBJECT_TABLE' && rights.join() === 'select') return own;
   return objects.map((one) => relation(one.RangeVar));
 }

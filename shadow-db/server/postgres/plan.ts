@@ -5,6 +5,7 @@ import { SeedError } from '../seed/errors.js';
 import {
   accountSteps,
   checkRole,
+  everybodyConnects,
   grantOn,
   publicWarnings,
   type RoleState,
@@ -19,6 +20,7 @@ import {
   actualTable,
   foreignKeyText,
   indexText,
+  isLoose,
   links,
   sequenceText,
   structure,
@@ -64,7 +66,7 @@ export interface Plan {
   /** What is left out, and why. */
   warnings: string[];
   reserved: ReservedRange[];
-  /** Digest of both sides and of the role, as they were when the plan was made. */
+  /** Digest of what the plan is about, as it was when the plan was made. */
   fingerprint: string;
 }
 
@@ -85,6 +87,8 @@ export interface Situation {
   highest: ReadonlyMap<string, bigint>;
   /** undefined: the role does not exist. */
   role: RoleState | undefined;
+  /** PUBLIC may connect to the database. */
+  everybodyConnects: boolean;
   warnings: string[];
 }
 
@@ -105,7 +109,7 @@ export async function readSituation(db: Db, server: Server, options: ShadowDbOpt
       checkRole(user, role, names);
       warnings.push(...(await publicWarnings(db, names)));
     }
-    return { model, wanted, role };
+    return { model, wanted, role, everybodyConnects: await everybodyConnects(db) };
   });
   if (read.wanted.views.length > 0 && server.version < 150_000) {
     warnings.push(
@@ -130,17 +134,12 @@ export function planFrom(situation: Situation, options: ShadowDbOptions): Plan {
   };
 }
 
-/** What a plan rests on. Rows and sequences may move on, since ids keep their distance. */
-export function fingerprint({ model, role, server }: Situation): string {
-  const still = {
-    ...model,
-    taken: model.taken.map(shown).sort(),
-    sequences: model.sequences.map(({ last: _last, ...sequence }) => sequence),
-  };
-  return createHash('sha256')
-    .update(JSON.stringify([server.database, still, role ?? null]))
-    .digest('hex')
-    .slice(0, 32);
+/** What a plan rests on: the tables that it is about, what is ours, and the role. Rows and sequences may move on, since ids keep their distance. */
+function fingerprint({ model, wanted, role, server }: Situation): string {
+  const ours = [...model.tables, ...model.views, ...model.sequences].filter(isMarked);
+  const parts = [server.database, model.schemas.map(({ name }) => name), wanted, ours, model.functions, role ?? null];
+  const text = JSON.stringify(parts, (key, value) => (key === 'last' ? undefined : value));
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
 class Planner {
@@ -159,7 +158,7 @@ class Planner {
 
   steps(user: string | undefined): Step[] {
     const { names, situation, remade } = this;
-    const { wanted, model } = situation;
+    const { wanted } = situation;
     this.reserve();
     const steps = [...this.schemas(), ...this.drops(), ...this.sequences()];
     for (const table of remade) steps.push(...this.create(table));
@@ -174,9 +173,10 @@ class Planner {
       if (sql !== undefined && !isOwned) steps.push(this.step('sequence', sequence, sql, 'goes when its column goes'));
     }
     for (const table of wanted.tables) steps.push(...this.indexes(table));
-    for (const table of remade) {
+    for (const table of wanted.tables) {
+      const kept = this.kept(table);
       const sql = ddl.attachPartition(table);
-      if (sql !== undefined)
+      if (sql !== undefined && (kept === undefined || isLoose(table.partitionOf, kept)))
         steps.push(this.step('partition', table, sql, 'joined to the shadow of its partitioned table'));
     }
     for (const table of wanted.tables) steps.push(...this.foreignKeys(table));
@@ -186,7 +186,7 @@ class Planner {
       const gone = [...remade.map(({ target }) => target), ...this.droppedViews().map(({ target }) => target)];
       for (const sequence of wanted.sequences)
         if (this.keptSequence(sequence) === undefined) gone.push(sequence.target);
-      steps.push(...accountSteps(user, situation.role, wantedGrants(wanted, model, names), grantOn(gone)));
+      steps.push(...accountSteps(user, situation.role, wantedGrants(situation, names), grantOn(gone)));
     }
     return steps;
   }

@@ -2,7 +2,7 @@ import { type Db, ShadowDbError } from '../db.js';
 import { guardShadowOnly } from './guard.js';
 import { withLock } from './lock.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { fingerprint, type Plan, readSituation, type Step, textOf } from './plan.js';
+import { type Plan, planFrom, readSituation, type Step, textOf } from './plan.js';
 import { inTransaction, readServer } from './session.js';
 
 export interface ProvisionOptions {
@@ -31,7 +31,7 @@ export async function provision(db: Db, plan: Plan, { onStep, password }: Provis
   const server = await readServer(db, { mustWrite: true });
   await withLock(db, names, async () => {
     const now = await readSituation(db, server, options);
-    if (fingerprint(now) !== plan.fingerprint) {
+    if (planFrom(now, options).fingerprint !== plan.fingerprint) {
       throw new ShadowDbError('PLAN_STALE', 'tables or rights are no longer what the plan was made from');
     }
     const parts = partsOf(plan.steps, await lockRoom(db));

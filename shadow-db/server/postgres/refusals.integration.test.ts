@@ -313,6 +313,65 @@ describe.each(['table', 'schema'] as const)('names, mode %s', (mode) => {
   });
 });
 
+describe('rows of a run', () => {
+  const keys: [string, string[]][] = [
+    ['smallint', ['-3']],
+    ['bigint', ['9223372036854775807']],
+    ['numeric', ['1.50', "'NaN'", '1e30']],
+    ['real', ['0.1', "'-Infinity'"]],
+    ['double precision', ['0.1', '1e-300']],
+    ['boolean', ['true', 'false']],
+    ['text', ["''", "'it''s \\ \"q\"'", "'ü名'", '\'{"a": 1}\'']],
+    ['char(3)', ["'a'"]],
+    ['varchar(5)', ["' b '"]],
+    ['uuid', ['gen_random_uuid()']],
+    ['bytea', ["'\\x00ff5c27'"]],
+    ['date', ["'2024-02-03'", "'infinity'"]],
+    ['timestamptz', ["'2024-02-03 04:05:06.789+02'"]],
+    ['timestamp', ["'0044-03-15 01:02:03 BC'"]],
+    ['time', ["'04:05:06.7'"]],
+    ['timetz', ["'04:05:06+09'"]],
+    ['interval', ["'1 year -2 days 03:04:05.6'"]],
+    ['int[]', ["'{1,NULL,3}'"]],
+    ['text[]', ['\'{"a,b","c\\"d"}\'']],
+    ['inet', ["'10.1.2.3/8'"]],
+    ['int4range', ["'[1,5)'"]],
+    ['jsonb', ['\'{"b": [1, null]}\'']],
+    ['bit(4)', ["B'1010'"]],
+    ['mood', ["'calm'"]],
+    ['pair', ["ROW(1, 'x,y')"]],
+    ['amount', ['7']],
+    ['"char"', ["'a'"]],
+  ];
+
+  it('are found by keys of every type, whatever the settings of the session that wrote them', async () => {
+    const schema = await schemaWith(
+      `CREATE TYPE mood AS ENUM ('calm'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN amount AS int CHECK (VALUE > 0);
+       ${keys.map(([type], at) => `CREATE TABLE t${at} (k ${type}, run int, PRIMARY KEY (run, k))`).join('; ')}`,
+    );
+    const chosen = options(schema, { 't*': 'shadow' });
+    await provision(test.db, await plan(test.db, chosen));
+    const writer = await test.as();
+    await writer.query(
+      "SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Tokyo'; SET IntervalStyle = 'sql_standard'; SET bytea_output = 'escape'; SET extra_float_digits = 0; SET shadowline.run = 'r'",
+    );
+    for (const [at, [type, values]] of keys.entries()) {
+      for (const [index, value] of values.entries())
+        await writer.query(
+          `SET search_path = ${schema}; INSERT INTO t${at}_shadow (k, run) VALUES (${value}::${type}, ${index})`,
+        );
+    }
+    const dry = await clean(test.db, chosen, { run: 'r' });
+    const found = keys.map(([type], at) => [
+      type,
+      dry.tables.find(({ table }) => table === `${schema}.t${at}_shadow`)?.rows,
+    ]);
+    expect(found).toEqual(keys.map(([type, values]) => [type, values.length]));
+    await clean(test.db, chosen, { run: 'r', dryRun: false });
+    expect((await clean(test.db, chosen)).tables.filter(({ rows }) => rows > 0)).toEqual([]);
+  });
+});
+
 describe('plan and provision', () => {
   const sql = 'CREATE TABLE t (id serial PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY REFERENCES t)';
   const tables = { t: 'shadow', u: 'shadow' } as const;
@@ -455,6 +514,24 @@ describe('plan and provision', () => {
     await clean(test.db, chosen, { what: 'drop', dryRun: false });
   });
 
+  it('gives CONNECT where not everybody has it, and what else came in between is no matter', async () => {
+    const schema = await schemaWith('CREATE TABLE t (id int PRIMARY KEY)');
+    await test.client.query(`REVOKE CONNECT ON DATABASE ${test.name} FROM PUBLIC`);
+    try {
+      const chosen = options(schema, { t: 'shadow' }, { account: test.account });
+      const planned = await plan(test.db, chosen);
+      await test.client.query(`CREATE TABLE ${schema}.unrelated (id int)`);
+      await provision(test.db, planned, { password: test.account.password });
+      const shadow = await test.as(test.account.user, test.account.password);
+      await shadow.query(`INSERT INTO ${schema}.t_shadow VALUES (1)`);
+      expect((await plan(test.db, chosen)).steps.map(({ kind }) => kind)).toEqual(['account']);
+      await shadow.end();
+      await clean(test.db, chosen, { what: 'drop', dryRun: false });
+    } finally {
+      await test.client.query(`GRANT CONNECT ON DATABASE ${test.name} TO PUBLIC`);
+    }
+  });
+
   it('an account with other rights is not taken over', async () => {
     const schema = await schemaWith('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE v (id int)');
     const { user } = await test.role();
@@ -463,7 +540,13 @@ describe('plan and provision', () => {
     await expect(plan(test.db, chosen)).rejects.toThrow(/^ACCOUNT_TAKEN: role \w+ has UPDATE on table/);
     await test.client.query(`REVOKE UPDATE ON ${schema}.v FROM ${user}; GRANT pg_read_all_data TO ${user}`);
     await expect(plan(test.db, chosen)).rejects.toThrow(/^ACCOUNT_TAKEN: role \w+ is a member of pg_read_all_data/);
-    await test.client.query(`REVOKE pg_read_all_data FROM ${user}; GRANT SELECT ON ${schema}.v TO ${user}`);
+    await test.client.query(
+      `REVOKE pg_read_all_data FROM ${user}; ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO ${user}`,
+    );
+    await expect(plan(test.db, chosen)).rejects.toThrow(/^ACCOUNT_TAKEN: role \w+ has INSERT on other default/);
+    await test.client.query(
+      `ALTER DEFAULT PRIVILEGES REVOKE INSERT ON TABLES FROM ${user}; GRANT SELECT ON ${schema}.v TO ${user}`,
+    );
     const planned = await plan(test.db, chosen);
     expect(planned.steps.map(({ sql: text }) => text)).toContain(
       `REVOKE SELECT ON TABLE "${schema}"."v" FROM "${user}"`,
@@ -520,6 +603,8 @@ describe('the guard', () => {
     'GRANT CREATE ON SCHEMA public TO rw',
     'GRANT SELECT ON ALL TABLES IN SCHEMA public TO rw',
     'GRANT admin TO rw',
+    'GRANT CREATE ON DATABASE d TO rw',
+    'GRANT CONNECT ON DATABASE d TO other',
     'CREATE ROLE other',
     'DROP ROLE postgres',
     'DROP TABLE public.t_shadow; DROP TABLE public.t',

@@ -33,8 +33,9 @@ export function noteFunction(table: DesiredTable): { schema: string; table: stri
   };
 }
 
-/** Types whose text inside of JSON is not what their input takes: these are kept as plain text. */
-const asText = /\[\]$|^(?:public\.|"|bytea|bit|xml|money|.*range$)/;
+/** Types whose values JSON holds in one way, whatever the session's settings are, and that their input takes again. Others are kept as text. */
+const plainInJson =
+  /^(?:smallint|integer|bigint|numeric|real|double precision|boolean|uuid|date|timestamp|time|text|character)\b[^[]*$/;
 
 /**
  * The function runs with its owner's rights, since shadow traffic itself may not write to the notes; so every name and operator in it is
@@ -44,7 +45,7 @@ const asText = /\[\]$|^(?:public\.|"|bytea|bit|xml|money|.*range$)/;
 export function noteBody(table: DesiredTable, names: Names): string {
   const pairs = table.key.map((name) => {
     const type = table.columns.find((column) => column.name === name)?.type ?? '';
-    return `${literal(name)}, n.${quote(name)}${asText.test(type) ? '::pg_catalog.text' : ''}`;
+    return `${literal(name)}, n.${quote(name)}${plainInJson.test(type) ? '' : '::pg_catalog.text'}`;
   });
   return (
     // the label tells the variable from a column of the same name

@@ -3,6 +3,13 @@ import { SeedError } from './errors.js';
 import { createJournal, literalPattern, named } from './mysql.js';
 import type { TableName } from './plan.js';
 
+/** The part of a copy's fingerprint that the configuration alone decides, without any key. */
+export const ownLength = 24;
+
+export function ownPart(fingerprint: string): string {
+  return fingerprint.slice(0, ownLength);
+}
+
 export interface Entry {
   fingerprint: string;
   /** JSON; its form belongs to the kind of step. */

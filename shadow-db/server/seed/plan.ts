@@ -5,7 +5,7 @@ import { SeedError } from './errors.js';
 import { type Edge, type Role, seedGraph } from './graph.js';
 import * as sql from './mysql.js';
 import type { SourceTable } from './source-tables.js';
-import type { Sample, Seed } from './spec.js';
+import { hashLimit, type Sample, type Seed } from './spec.js';
 
 export interface TableName {
   schema: string;
@@ -39,7 +39,7 @@ export interface SeedTable {
   firstShadowId?: string;
   /** The server's estimate of the real table's rows. */
   estimatedRows?: number;
-  /** Changes with everything that decides which rows are copied and how. */
+  /** Changes with what the configuration says of its rows, and with its columns; not with what merely refers to it. */
   fingerprint: string;
 }
 
@@ -94,6 +94,9 @@ export function seedPlan(
     return [key, role, where, sample, keyOf(source).columns.map(({ name, type }) => [name, type])];
   });
   const choiceFingerprint = digest([choice, graph.down, graph.up]);
+  const asked = Object.keys(seeds)
+    .sort()
+    .map((key) => [key, graph.nodes.get(key)?.where, graph.nodes.get(key)?.sample, seeds[key]?.children === true]);
   const tables = graph.order.map((key): SeedTable => {
     const { source, role, where, sample } = graph.nodes.get(key)!;
     if (where !== undefined) options.checkCondition(source, where);
@@ -125,7 +128,7 @@ export function seedPlan(
       fingerprint: digest([
         key,
         where,
-        role === 'whole' ? '' : choiceFingerprint,
+        role === 'whole' ? '' : asked,
         columns.map(({ model, change }) => [model.name, model.type, change]),
       ]),
     };
@@ -235,7 +238,8 @@ function shownSteps(plan: SeedPlan): SeedStep[] {
 
 function reasonOf({ role, where, sample }: SeedTable): string {
   if (role === 'whole' && where === undefined) return 'all rows';
-  const share = sample?.kind === 'share' ? `${(sample.threshold / 2 ** 32) * 100} % of ` : '';
+  const share =
+    sample?.kind === 'share' ? `${Number(((sample.threshold / hashLimit) * 100).toPrecision(4))} % of ` : '';
   const count = sample?.kind === 'count' ? `${sample.rows} of ` : '';
   return `${share}${count}the rows${where === undefined ? '' : ' that meet the condition'}`;
 }

@@ -4,7 +4,7 @@ import { type ClosureFinding, checkClosure } from './check.js';
 import { chooseRows } from './choose.js';
 import { copyTable } from './copy.js';
 import { SeedError } from './errors.js';
-import { Journal } from './journal.js';
+import { Journal, ownLength, ownPart } from './journal.js';
 import { named } from './mysql.js';
 import type { SeedPlan, SeedTable } from './plan.js';
 import { Session, textOf, transaction, translated } from './session.js';
@@ -113,12 +113,18 @@ async function statesOf(work: Work): Promise<Map<SeedTable, State>> {
         `the shadow of ${parent} holds rows that no seeder wrote, so rows of ${child} would refer to nothing`,
       );
     }
-    states.set(table, await startOver(work, table, fingerprintOf(table, work.options.maskKey)));
+    states.set(
+      table,
+      await startOver(work, table, fingerprintOf(table, work.plan.choiceFingerprint, work.options.maskKey)),
+    );
   }
   // what had no rows may have some by now
   for (const [table, state] of states) {
     if (state.kind !== 'skip' || state.why !== 'before' || state.rows > 0) continue;
-    states.set(table, await startOver(work, table, fingerprintOf(table, work.options.maskKey)));
+    states.set(
+      table,
+      await startOver(work, table, fingerprintOf(table, work.plan.choiceFingerprint, work.options.maskKey)),
+    );
   }
   return states;
 }
@@ -145,16 +151,16 @@ async function fill(work: Work, states: ReadonlyMap<SeedTable, State>): Promise<
 
 /** What is to be done with one table, after what the journal says and what is there. May empty it, or forget an entry. */
 async function stateOf(work: Work, table: SeedTable): Promise<State> {
-  const { journal, db, options } = work;
+  const { journal, db, options, plan } = work;
   const step = `copy ${table.key}`;
-  const fingerprint = fingerprintOf(table, options.maskKey);
+  const fingerprint = fingerprintOf(table, plan.choiceFingerprint, options.maskKey);
   const entry = journal.get(step);
   const [any] = await db.query(`SELECT 1 AS x FROM ${named(table.target)} LIMIT 1`);
   if (entry === undefined) {
     return any === undefined ? { kind: 'copy', fingerprint } : { kind: 'skip', why: 'foreign', rows: 0 };
   }
   if (any === undefined && entry.rows > 0) return startOver(work, table, fingerprint);
-  if (entry.fingerprint !== fingerprint) {
+  if (!isSameSeed(entry.fingerprint, fingerprint, entry.isDone)) {
     if (any === undefined || options.onChanged === 'restart') return startOver(work, table, fingerprint);
     throw new SeedError(
       'SEED_CHANGED',
@@ -172,15 +178,30 @@ async function stateOf(work: Work, table: SeedTable): Promise<State> {
   );
 }
 
-/** Which rows are copied, how, and with which key: of the key only what a token would tell as well. */
-function fingerprintOf(table: SeedTable, maskKey: string | undefined): string {
+/**
+ * Three parts: what the configuration says of the table; which keys are chosen, on which positions of a copy under way depend; and the key of the tokens, of
+ * which no more is told than a token tells.
+ */
+function fingerprintOf(table: SeedTable, choiceFingerprint: string, maskKey: string | undefined): string {
   const isMasked = table.columns.some(({ change }) => change.kind === 'mask');
-  const check = isMasked
+  const key = isMasked
     ? createHmac('sha256', maskKey ?? '')
         .update('check of the masking key')
         .digest('hex')
-    : '';
-  return createHash('sha256').update(`${table.fingerprint} ${check}`).digest('hex');
+    : noKey;
+  return (
+    ownPart(table.fingerprint) + choiceFingerprint.slice(0, choiceLength) + key.slice(0, 64 - ownLength - choiceLength)
+  );
+}
+
+const choiceLength = 20;
+const noKey = '0'.repeat(64);
+
+/** Whether what was copied under one fingerprint is good, or may be gone on with, under another. */
+function isSameSeed(before: string, now: string, isDone: boolean): boolean {
+  const choice = (text: string): string => text.slice(ownLength, ownLength + choiceLength);
+  const key = (text: string): string => text.slice(ownLength + choiceLength);
+  return ownPart(before) === ownPart(now) && key(before) === key(now) && (isDone || choice(before) === choice(now));
 }
 
 async function startOver({ db, journal }: Work, table: SeedTable, fingerprint: string): Promise<State> {

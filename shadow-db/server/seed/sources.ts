@@ -7,6 +7,7 @@ import type { Names } from '../mysql/options.js';
 import { firstShadowId, markedFirst } from '../mysql/range.js';
 import type { Sides } from '../mysql/sides.js';
 import { SeedError } from './errors.js';
+import { ownPart } from './journal.js';
 import { named } from './mysql.js';
 import { type SeedPlan, seedPlan } from './plan.js';
 import type { SourceTable } from './source-tables.js';
@@ -92,7 +93,7 @@ async function estimatedRows(db: Db, names: Names): Promise<Map<string, number>>
   return estimates;
 }
 
-/** Whether there is something to fill: a table without rows that was not found empty before, or a seed that was interrupted. */
+/** Whether there is something to fill: a table without rows that was not found empty before, a seed that was interrupted, or another specification. */
 async function isSeedDue(db: Db, plan: SeedPlan, isThere: (key: string) => boolean): Promise<boolean> {
   const { journal, tables } = plan;
   const known = new Map<string, Record<string, unknown>>();
@@ -102,14 +103,16 @@ async function isSeedDue(db: Db, plan: SeedPlan, isThere: (key: string) => boole
   );
   if (found !== undefined) {
     for (const row of await db.query(
-      `SELECT step, CAST(row_count AS CHAR) AS n, is_done AS done FROM ${named(journal)}`,
+      `SELECT step, fingerprint, CAST(row_count AS CHAR) AS n, is_done AS done FROM ${named(journal)}`,
     )) {
       known.set(String(row.step), row);
     }
   }
   if (known.has('check') && Number(known.get('check')?.done) === 0) return true;
-  for (const { key, target } of tables) {
+  for (const { key, target, fingerprint } of tables) {
     const entry = known.get(`copy ${key}`);
+    // seeded by another specification: the seeder refuses that, or starts over
+    if (entry !== undefined && ownPart(String(entry.fingerprint)) !== ownPart(fingerprint)) return true;
     if (entry !== undefined && Number(entry.done) === 0) return true;
     if (!isThere(key)) return true;
     if (entry !== undefined && Number(entry.n) === 0) continue;

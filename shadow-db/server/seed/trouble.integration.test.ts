@@ -207,6 +207,35 @@ describe('seeding in trouble', () => {
     expect(await test.column('SELECT COUNT(*) FROM items_shadow')).toEqual(['2000']);
   });
 
+  it('another specification is planned, and refused or started over; a new child is only added', async () => {
+    test = await SeedingDatabase.create([
+      'CREATE TABLE parents (id INT PRIMARY KEY, name VARCHAR(20))',
+      "INSERT INTO parents SELECT seq, 'x' FROM seq_1_to_400",
+      'CREATE TABLE children (id INT PRIMARY KEY, parent INT NOT NULL, FOREIGN KEY (parent) REFERENCES parents (id))',
+      'INSERT INTO children SELECT seq, 1 + seq % 400 FROM seq_1_to_800',
+    ]);
+    const names = ['parents', 'children'];
+    const seeds = (upto: number) => ({ parents: { where: `id <= ${upto}`, children: true } });
+    await seed(test.db, await test.shadowed(names, seeds(40)));
+    await expect(test.planned(names, seeds(40))).rejects.toThrow(/nothing to seed/);
+    const other = await test.planned(names, seeds(50));
+    await expect(seed(test.db, other)).rejects.toThrow(/SEED_CHANGED: (?:parents|children) was seeded/);
+    await seed(test.db, other, { onChanged: 'restart' });
+    const counts = 'SELECT (SELECT COUNT(*) FROM parents_shadow), COUNT(*) FROM children_shadow';
+    expect(await test.column(counts)).toEqual(['50 100']);
+    await test.connection.query(
+      'CREATE TABLE toys (id INT PRIMARY KEY, child INT NOT NULL, FOREIGN KEY (child) REFERENCES children (id))',
+    );
+    await test.connection.query('INSERT INTO toys SELECT seq, seq FROM seq_1_to_800');
+    const report = await seed(test.db, await test.shadowed([...names, 'toys'], seeds(50)));
+    expect(report.tables.map(({ table, rows, skipped }) => [table, rows, skipped])).toEqual([
+      ['toys', 100, undefined],
+      ['children', 100, 'before'],
+      ['parents', 50, 'before'],
+    ]);
+    expect(report.closure).toEqual([]);
+  });
+
   it('another key is another seed', async () => {
     await items(20);
     const seeding = await test.shadowed(['items'], { items: { mask: { code: 'token' } } });
