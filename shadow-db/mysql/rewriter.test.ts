@@ -245,6 +245,10 @@ describe('refusals', () => {
     ['table orders', 'SQL_NOT_UNDERSTOOD'],
     ['begin not atomic select 1', 'SQL_NOT_UNDERSTOOD'],
     [`select ${'('.repeat(500)}1${')'.repeat(500)}`, 'SQL_TOO_DEEP'],
+    [`select ${'('.repeat(10_000)}`, 'SQL_TOO_DEEP'],
+    [`select 1 from ${'('.repeat(10_000)}orders`, 'SQL_TOO_DEEP'],
+    [`select ${'abs('.repeat(10_000)}`, 'SQL_TOO_DEEP'],
+    [`select ${'(select '.repeat(10_000)}`, 'SQL_TOO_DEEP'],
     ['select 1 from nowhere', 'SQL_UNCLASSED_TABLE'],
     ['select 1 from ORDERS', 'SQL_UNCLASSED_TABLE'],
     ['select (select 1 from secrets)', 'SQL_REFUSED_TABLE'],
@@ -259,6 +263,10 @@ describe('refusals', () => {
     ['update orders, branches set x=1', 'SQL_REAL_WRITE'],
     ['update orders join (select 1 a) d set d.a=1', 'SQL_AMBIGUOUS'],
     ['insert into orders select * from orders on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    [
+      'insert into items with orders as (select 1 a) select * from orders on duplicate key update a = (select 1 from orders)',
+      'SQL_AMBIGUOUS',
+    ],
     ['with recursive a as (select * from b), b as (select 1) select 1 from a', 'SQL_AMBIGUOUS'],
     ['select * from (with x as (select 1) select * from x) y', 'SQL_NESTED_WITH'],
     ['select f(1)', 'SQL_FUNCTION'],
@@ -301,9 +309,12 @@ describe('refusals', () => {
     ['show binlog events', 'SQL_ADMIN'],
     ["xa start 'a'", 'SQL_XA'],
   ];
-  it.each(cases)('%s → %s', (sql, expected) => {
-    expect(code(sql)).toBe(expected);
-  });
+  it.each(cases.map(([sql, expected]) => [sql.slice(0, 100), expected, sql] as const))(
+    '%s → %s',
+    (_, expected, sql) => {
+      expect(code(sql)).toBe(expected);
+    },
+  );
 
   it('has a case for every code', () => {
     const tried = new Set<string>(cases.map(([, expected]) => expected));
@@ -334,6 +345,34 @@ describe('sql_mode', () => {
     const sql = "select '\\' from secrets where a = '' -- '";
     expect(code(sql, { sqlMode: { noBackslashEscapes: true, ansiQuotes: false } })).toBe('SQL_REFUSED_TABLE');
     expect(code(sql, {})).toBe('SQL_MODE_AMBIGUOUS');
+  });
+});
+
+describe('a server that ignores case in names', () => {
+  const folded = createRewriter({ ...options, ignoreCase: true, tables: { ...options.tables, 'Log_*': 'shadow' } });
+  it.each([
+    ['select ORDERS.id from Orders', 'rewrite: select ORDERS.id from `orders_shadow` AS `Orders`'],
+    ['delete from ORDERS where orders.id = 1', 'rewrite: delete from `orders_shadow` where `orders_shadow`.id = 1'],
+    ['delete O from orders o', 'rewrite: delete O from `orders_shadow` o'],
+    ['delete App.Orders from orders', 'rewrite: delete Orders from `orders_shadow` AS `orders`'],
+    [
+      'update orders o, items I set O.a = 1, i.b = 2',
+      'rewrite: update `orders_shadow` o, `items_shadow` I set O.a = 1, i.b = 2',
+    ],
+    ['insert into LOG_1 values (1)', 'rewrite: insert into `log_1_shadow` values (1)'],
+    ['insert into log_1_SHADOW values (1)', 'SQL_SHADOW_NAME'],
+    ['delete from BRANCHES', 'SQL_REAL_WRITE'],
+    ['select 1 from Secrets', 'SQL_REFUSED_TABLE'],
+  ])('%s', (sql, expected) => {
+    const result = folded.rewrite(sql, plain);
+    expect(result.action === 'refuse' ? result.code : `${result.action}: ${result.sql}`).toBe(expected);
+  });
+  it('names one table in one way', () => {
+    for (const name of ['Orders', 'ORDERS', 'APP.orders']) {
+      expect(folded.rewrite(`select 1 from ${name}`, plain)).toMatchObject({
+        reads: [{ schema: 'app', table: 'orders', target: 'app.orders_shadow' }],
+      });
+    }
   });
 });
 

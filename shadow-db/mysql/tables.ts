@@ -4,7 +4,7 @@ import { F, firstWord, flagsOf, T, W } from './words.js';
 
 /** Table references: `FROM`, joins, derived tables, index hints, and plain table names. */
 export abstract class TableParser extends ExpressionParser {
-  /** Names of WITH parts that hide tables from here on, ASCII letters folded, and those that must not be named yet. */
+  /** Names of WITH parts that hide tables from here on, ASCII letters folded, and those on which servers disagree here. */
   protected readonly commonTables = new Set<string>();
   protected readonly laterCommonTables = new Set<string>();
   /** The same names, folded so that all which some server might take for equal are. */
@@ -15,6 +15,11 @@ export abstract class TableParser extends ExpressionParser {
     if (this.commonTables.size === 0) return;
     this.commonTables.clear();
     this.looseCommonTables.clear();
+  }
+
+  /** Behind the query of an INSERT, MariaDB still sees its WITH parts; by the standard they end with the query. */
+  protected endCommonTables(): void {
+    for (const name of this.commonTables) this.laterCommonTables.add(name);
   }
 
   protected addCommonTable(name: string): void {
@@ -200,7 +205,7 @@ export abstract class TableParser extends ExpressionParser {
     if (use.schema !== -1 || (this.commonTables.size === 0 && this.laterCommonTables.size === 0)) return false;
     const name = asciiFold(use.table);
     if (this.laterCommonTables.has(name)) {
-      this.fail('SQL_AMBIGUOUS', 'a recursive WITH names a part that is defined later', use.name);
+      this.fail('SQL_AMBIGUOUS', 'a WITH part that not every server sees here', use.name);
     }
     if (this.commonTables.has(name)) return true;
     // servers fold letters beyond ASCII in ways of their own

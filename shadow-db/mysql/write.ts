@@ -15,6 +15,7 @@ export abstract class WriteParser extends QueryParser {
     const scope = bareScope(target);
     if (this.peek() === 40 && !this.atQueryBracket()) this.bracketed(scope);
     const sources = this.insertSource(scope);
+    this.endCommonTables();
     if (this.take(W.AS)) {
       scope.entries.push(this.name());
       if (this.peek() === 40) this.nameList();
