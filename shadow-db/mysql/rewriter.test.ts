@@ -475,7 +475,23 @@ describe('where a name or a value ends', () => {
     ['select {fn now()}', 'SQL_NOT_UNDERSTOOD'],
     ['select * from {oj orders}', 'SQL_NOT_UNDERSTOOD'],
     ['select 1 }', 'SQL_NOT_UNDERSTOOD'],
+    // brackets after the FROM and FOR of a call
+    [
+      'select trim(both ? from (select 1 from orders)) from items',
+      'rewrite: select trim(both ? from (select 1 from `orders_shadow` AS `orders`)) from `items_shadow` AS `items`',
+    ],
+    [
+      'select substring(a from (1) for (2)), extract(year from (a)) from items',
+      'rewrite: select substring(a from (1) for (2)), extract(year from (a)) from `items_shadow` AS `items`',
+    ],
+    ['select trim(both (1) from secrets)', 'pass: select trim(both (1) from secrets)'],
+    ['select abs(1 from (secrets))', 'SQL_NOT_UNDERSTOOD'],
     // rows of VALUES against the call
+    [
+      'with a as (select 1), b as (values (null)) select 1 from b',
+      'pass: with a as (select 1), b as (values (null)) select 1 from b',
+    ],
+    ['select 1 from (values (a)) as v', 'pass: select 1 from (values (a)) as v'],
     ["with w as (values (x'00'), (?)) select * from w", "pass: with w as (values (x'00'), (?)) select * from w"],
     [
       "select * from ((values (null, 'k')) as v cross join orders)",

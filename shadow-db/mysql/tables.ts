@@ -128,7 +128,11 @@ export abstract class TableParser extends ExpressionParser {
   /** After "(" in FROM: a derived table (true, an alias follows) or references in brackets (false). */
   private tableGroup(scope: Scope): boolean {
     const first = this.peek(1);
-    if (first === W.SELECT || first === W.VALUES || first === W.WITH) return this.bracketed(scope);
+    if (first === W.SELECT || first === W.WITH) return this.bracketed(scope);
+    if (first === W.VALUES) {
+      this.valuesInBrackets(scope);
+      return true;
+    }
     this.expect(40, '"("');
     this.enter();
     let isQuery = false;
