@@ -91,6 +91,15 @@ describe('mode table', () => {
       'delete from orders where exists (select 1 from items where items.o=orders.id) and id in (select orders.id from orders)',
       'delete from `orders_shadow` where exists (select 1 from `items_shadow` AS `items` where items.o=`orders_shadow`.id) and id in (select orders.id from `orders_shadow` AS `orders`)',
     ],
+    // an ON clause sees what was joined so far; the rest is that of the outer block
+    [
+      'delete from orders where 1 in (select 1 from orders a join items on orders.id = a.id join orders on orders.id = 1)',
+      'delete from `orders_shadow` where 1 in (select 1 from `orders_shadow` a join `items_shadow` AS `items` on `orders_shadow`.id = a.id join `orders_shadow` AS `orders` on orders.id = 1)',
+    ],
+    [
+      'delete from orders where 1 in (select 1 from orders, orders a join items b on orders.id = b.id where orders.id = 1)',
+      'delete from `orders_shadow` where 1 in (select 1 from `orders_shadow` AS `orders`, `orders_shadow` a join `items_shadow` b on `orders_shadow`.id = b.id where orders.id = 1)',
+    ],
     // UPDATE and multi-table DELETE take aliases; a target loses its schema
     [
       'update orders set orders.a=1 where app.orders.b=2',
