@@ -127,7 +127,7 @@ function selectList(
     const alias = wishes.named
       ? `c${index}`
       : choices.chance(25)
-        ? choices.pick(['c', 'name', 'my out', 'value', 'order'])
+        ? `${choices.pick(['c', 'name', 'my out', 'value', 'order'])}${index > 0 ? index : ''}`
         : undefined;
     columns.push({ name: alias ?? `?${index}`, kind });
     if (alias === undefined) return pieces;
