@@ -237,7 +237,7 @@ describe('the audit of real tables', () => {
     await ask('DELETE FROM orders WHERE id > 2500; DELETE FROM people');
   });
 
-  it.each(['', 'abc', "x' OR true --", 'sp ace', 'ü'.repeat(9)])('refuses the canary %j', async (canary) => {
+  it.each(['abc', "x' OR true --", 'sp ace', 'ü'.repeat(9)])('refuses the canary %j', async (canary) => {
     await expect(finish({ canary })).rejects.toThrow(RangeError);
   });
 

@@ -223,7 +223,7 @@ class Planner {
     }
   }
 
-  /** Tables that are missing or have drifted; the whole tree of a partitioned table goes together. */
+  /** Tables that are missing or have drifted; when one of the tree of a partitioned table has, all of the tree goes. */
   private chooseRemade(): DesiredTable[] {
     const { wanted, model } = this.situation;
     const rootOf = (table: DesiredTable): DesiredTable => {
@@ -231,12 +231,12 @@ class Planner {
         table.partitionOf && wanted.tables.find(({ target }) => sameTable(target, table.partitionOf as TableName));
       return parent ? rootOf(parent) : table;
     };
-    const roots = new Set<DesiredTable>();
+    const broken = new Set<DesiredTable>();
     for (const table of wanted.tables) {
       const actual = actualTable(table.target, model);
-      if (actual === undefined || structure(table, actual, this.names).length > 0) roots.add(rootOf(table));
+      if (actual !== undefined && structure(table, actual, this.names).length > 0) broken.add(rootOf(table));
     }
-    return wanted.tables.filter((table) => roots.has(rootOf(table)));
+    return wanted.tables.filter((table) => broken.has(rootOf(table)) || actualTable(table.target, model) === undefined);
   }
 
   /** Shadow tables that are there and stay. */
