@@ -9,6 +9,8 @@ export interface MysqlStore {
   config: MysqlStoreConfig;
   /** In mode `instance` its text is not used: it only tells which tables a statement writes. */
   rewriter: Rewriter;
+  /** For a server that ignores case in names of tables. Throws ShadowNameError where two names differ in case only. */
+  rewriterIgnoringCase(): Rewriter;
   rewrites: boolean;
 }
 
@@ -67,11 +69,16 @@ export class MysqlStores {
 function build(name: string, config: MysqlStoreConfig): MysqlStore | Error {
   const { database, mode, suffix, schema, schemas, tables, truncate } = config;
   try {
-    const rewriter =
+    const create = (ignoreCase: boolean): Rewriter =>
       mode === 'instance'
         ? createRewriter({ dialect: 'mysql', mode: 'schema', database, schema: `${database}\u2192instance`, tables })
-        : createRewriter({ dialect: 'mysql', mode, database, suffix, schema, schemas, tables, truncate });
-    return { name, config, rewriter, rewrites: mode !== 'instance' };
+        : createRewriter({ dialect: 'mysql', mode, database, suffix, schema, schemas, tables, truncate, ignoreCase });
+    let ignoring: Rewriter | undefined;
+    const rewriterIgnoringCase = (): Rewriter => {
+      ignoring ??= create(true);
+      return ignoring;
+    };
+    return { name, config, rewriter: create(false), rewriterIgnoringCase, rewrites: mode !== 'instance' };
   } catch (error) {
     return new Error(`mysql.${name}: ${(error as Error).message}`);
   }

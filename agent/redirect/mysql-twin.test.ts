@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { sessionOf } from './mysql-twin.js';
+import { ignoresCase, sessionOf } from './mysql-twin.js';
 
 const rows = (mode: string, version: string) =>
   JSON.stringify([[{ '@@SESSION.sql_mode': mode, 'VERSION()': version, '@@character_set_client': 'utf8mb4' }]]);
@@ -29,5 +29,14 @@ describe('what a session says of itself', () => {
     [undefined, {}],
   ])('%s', (answer, expected) => {
     expect(sessionOf(answer)).toEqual(expected);
+  });
+
+  it.each([
+    ['[[{"@@lower_case_table_names":0}]]', false],
+    ['[[{"@@lower_case_table_names":1}]]', true],
+    ['[[{"@@lower_case_table_names":"2"}]]', true],
+    [undefined, false],
+  ])('%s: ignores case %s', (answer, expected) => {
+    expect(ignoresCase(answer)).toBe(expected);
   });
 });

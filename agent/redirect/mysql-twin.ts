@@ -1,4 +1,4 @@
-import type { RewriteContext, RewriteResult, TableRef, Verb } from '@shadowline/shadow-db';
+import type { RewriteContext, RewriteResult, Rewriter, TableRef, Verb } from '@shadowline/shadow-db';
 import type { ShadowContext } from '../context.js';
 import type { AgentRuntime } from '../runtime.js';
 import { countRows, type WriteOutcome } from './mysql-rows.js';
@@ -36,6 +36,7 @@ export class MysqlTwin {
   readonly #runtime: AgentRuntime;
   readonly #prepared = new WeakMap<object, Redirected>();
   #session: RewriteContext = {};
+  #ignoresCase = false;
   /** Run that the commands are issued for, and the one that the server has confirmed. */
   #issuedRun: string | undefined;
   #sessionRun: string | undefined;
@@ -59,7 +60,7 @@ export class MysqlTwin {
     connection.on('end', gone);
     if (!this.store.rewrites) return;
     const options = {
-      sql: 'SELECT @@SESSION.sql_mode, VERSION(), @@character_set_client',
+      sql: 'SELECT @@SESSION.sql_mode, VERSION(), @@character_set_client, @@lower_case_table_names',
       rowsAsArray: false,
       nestTables: false,
       typeCast: true,
@@ -68,7 +69,9 @@ export class MysqlTwin {
     const { done } = command;
     // not in the callback: the driver sends the next command before it calls back
     command.done = (...args: unknown[]) => {
-      this.#session = sessionOf(JSON.stringify(command._rows));
+      const answer = JSON.stringify(command._rows);
+      this.#session = sessionOf(answer);
+      this.#ignoresCase = ignoresCase(answer);
       return done.apply(command, args);
     };
     // without an answer the rewriter reads each statement in every way and refuses where they differ
@@ -119,7 +122,7 @@ export class MysqlTwin {
     if (NAMES_RUN.test(sql) || (sql.includes('@') && NAMES_RUN.test(sql.replaceAll('\\', '')))) {
       throw this.#runtime.refuse('SQL_REFUSED', `${RUN_NAME} belongs to the agent. Statement: ${excerpt(sql)}`);
     }
-    const result: RewriteResult = this.store.rewriter.rewrite(sql, this.#session);
+    const result: RewriteResult = this.#rewriter().rewrite(sql, this.#session);
     if (!this.store.rewrites) return instanceStatement(sql, result);
     if (result.action === 'refuse') {
       throw this.#runtime.refuse(
@@ -128,6 +131,15 @@ export class MysqlTwin {
       );
     }
     return result.action === 'rewrite' ? result : { ...result, reads: [], writes: [] };
+  }
+
+  #rewriter(): Rewriter {
+    if (!this.#ignoresCase) return this.store.rewriter;
+    try {
+      return this.store.rewriterIgnoringCase();
+    } catch (error) {
+      throw this.#runtime.refuse('AGENT_NOT_READY', `mysql.${this.store.name}: ${(error as Error).message}`);
+    }
   }
 
   rememberPrepared(statement: object, redirected: Redirected): void {
@@ -207,6 +219,11 @@ export function sessionOf(answer: string | undefined): RewriteContext {
     server: /mariadb/i.test(answer) ? 'mariadb' : 'mysql',
     charset: /"@@character_set_client":"(\w+)"/.exec(answer)?.[1] ?? 'unknown',
   };
+}
+
+/** Whether the server takes `Orders` and `orders` for one table. */
+export function ignoresCase(answer: string | undefined): boolean {
+  return answer !== undefined && /"@@lower_case_table_names":"?[12]/.test(answer);
 }
 
 /** A shadow server has the same names, so nothing is rewritten; a statement that was not understood is sent but not counted by table. */

@@ -18,7 +18,8 @@ export const driftAction: Action = {
     const differences = await store.drift();
     if (differences.length === 0)
       return { data: differences, lines: ['no drift: every shadow table is as its real one'] };
-    return { data: differences, lines: differences.map(line), trouble: notReady };
+    const remedies = [...new Set(differences.flatMap(({ remedy }) => remedy ?? []))].map((text) => `→ ${text}`);
+    return { data: differences, lines: [...differences.map(line), ...remedies], trouble: notReady };
   },
 };
 

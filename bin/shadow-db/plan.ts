@@ -32,7 +32,12 @@ export function planLines({ steps, warnings, reserved }: StorePlan): string[] {
 function sqlLines({ steps, warnings }: StorePlan): string[] {
   const comment = (text: string) => `-- ${text.replaceAll(/\s*\n\s*/g, ' ')}`;
   return [
-    ...steps.flatMap(({ kind, subject, reason, sql }) => [comment(`${kind} ${subject}: ${reason}`), `${sql};`, '']),
+    ...steps.flatMap(({ kind, subject, reason, sql, sqlMode }) => [
+      comment(`${kind} ${subject}: ${reason}`),
+      ...(sqlMode === undefined ? [] : [`SET SESSION sql_mode = '${sqlMode}';`]),
+      `${sql};`,
+      '',
+    ]),
     ...warnings.map((text) => comment(`note: ${text}`)),
   ];
 }

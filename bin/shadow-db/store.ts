@@ -19,6 +19,8 @@ export interface PlannedStep {
   subject: string;
   sql: string;
   reason: string;
+  /** MySQL: the sql_mode under which this is sent, where it matters. */
+  sqlMode?: string;
 }
 
 /** A plan as every dialect has it. */
@@ -37,6 +39,8 @@ export interface StoreDifference {
   name?: string;
   real?: string;
   shadow?: string;
+  /** What to do about it. */
+  remedy?: string;
 }
 
 export interface StoreCheck {

@@ -282,6 +282,16 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
     );
   });
 
+  it('goes on when a leaked id has taken real ids into the shadow range', async () => {
+    await as('one', `INSERT INTO ${of('loose')} VALUES ('x')`);
+    await ask(`INSERT INTO ${database}.customers (id, name) VALUES (2000000000, 'leaked')`);
+    expect(await drift(db, options)).toMatchObject([{ what: 'range', table: 'customers' }]);
+    expect(rowsOf(await remove('one'))).toEqual({ loose: 1 });
+    await ask(
+      `DELETE FROM ${database}.customers WHERE id = 2000000000; ALTER TABLE ${database}.customers AUTO_INCREMENT = 1`,
+    );
+  });
+
   describe('refuses, and removes nothing,', () => {
     beforeEach(() => as('one', `INSERT INTO ${of('loose')} VALUES ('x')`));
     const refused = async (code: string, asked: CleanOptions, detail: RegExp, given: Db = db, of = options) => {

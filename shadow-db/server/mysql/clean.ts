@@ -93,7 +93,8 @@ async function refuseUnsafe(
   { names }: Schemas,
   tables: ShadowTable[],
 ): Promise<void> {
-  const differences = await drift(db, options);
+  // ids that can no longer be told apart, as after a leak, make no statement of a clean-up reach further
+  const differences = (await drift(db, options)).filter(({ what }) => what !== 'range');
   if (differences.length > 0) {
     const first = differences
       .slice(0, 5)
