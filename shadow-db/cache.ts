@@ -1,15 +1,18 @@
 interface Entry<Value> {
   readonly key: string;
-  /** A second sample: tells most texts of one chain apart without reading them. */
+  /** From the other characters: tells texts of one chain apart without reading them. */
   readonly check: number;
   value: Value;
-  next: Entry<Value> | undefined;
+  readonly next: Entry<Value> | undefined;
+  /** Of the chain from here on. */
+  readonly length: number;
 }
 
 type Generation<Value> = Map<number, Entry<Value>>;
 
-/** Keys that share their sample are kept in one chain, so that a hostile series of texts cannot make it long. */
-const longestChain = 32;
+/** Keys that share their sample are kept in one chain; one that is full is dropped, so that no series of texts makes it long. */
+const longestChain = 64;
+const offerBits = 11;
 
 /**
  * A cache of at most `capacity` texts from which what was not used lately falls out. Entries live in two generations: a hit in
@@ -25,7 +28,9 @@ export class LruCache<Value> {
   private oldSize = 0;
   /** Of the text that was looked up last: what was not found is mostly set next. */
   private lastKey = '';
-  private lastSample = sampleOf('', 0);
+  private lastSample = sampleOf('');
+  /** Samples of texts that were offered once. */
+  private readonly offered = new Int32Array(2 << offerBits);
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -37,7 +42,7 @@ export class LruCache<Value> {
   }
 
   get(key: string): Value | undefined {
-    const sample = sampleOf(key, 0);
+    const sample = sampleOf(key);
     this.lastKey = key;
     this.lastSample = sample;
     const entry = find(this.young.get(sample), key);
@@ -49,10 +54,34 @@ export class LruCache<Value> {
   }
 
   set(key: string, value: Value): void {
+    this.put(key, value, true);
+  }
+
+  /**
+   * Keeps the text when it is offered a second time. A text that comes once, such as one with an id in it, would only push others
+   * out, and cost more to keep than to read again. (A few are kept the first time, since their numbers are those of another.)
+   */
+  offer(key: string, value: Value): void {
+    this.put(key, value, false);
+  }
+
+  private put(key: string, value: Value, atOnce: boolean): void {
     if (this.capacity === 0) return;
-    const sample = key === this.lastKey ? this.lastSample : sampleOf(key, 0);
+    const sample = key === this.lastKey ? this.lastSample : sampleOf(key);
+    const check = checkOf(key);
+    if (!atOnce) {
+      const both = mixed(sample ^ Math.imul(check, 0x9e3779b1)) | 1;
+      const slot = (both >>> (32 - offerBits)) * 2;
+      const { offered } = this;
+      if (offered[slot] !== both && offered[slot + 1] !== both) {
+        // two places, so that two texts that take turns do not push each other out
+        offered[slot + 1] = offered[slot]!;
+        offered[slot] = both;
+        return;
+      }
+    }
     const entry = find(this.young.get(sample), key);
-    if (entry === undefined) this.add(sample, key, sampleOf(key, 1), value);
+    if (entry === undefined) this.add(sample, key, check, value);
     else entry.value = value;
   }
 
@@ -69,21 +98,17 @@ export class LruCache<Value> {
       this.oldSize = 0;
     }
     const chain = this.young.get(sample);
-    this.young.set(sample, { key, check, value, next: chain });
-    this.youngSize += 1;
-    let last: Entry<Value> | undefined = chain;
-    for (let length = 2; last !== undefined; length += 1, last = last.next) {
-      if (length < longestChain || last.next === undefined) continue;
-      last.next = undefined;
-      this.youngSize -= 1;
-    }
+    const length = chain === undefined ? 0 : chain.length;
+    const next = length < longestChain ? chain : undefined;
+    this.young.set(sample, { key, check, value, next, length: next === undefined ? 1 : length + 1 });
+    this.youngSize += next === chain ? 1 : 1 - length;
   }
 }
 
 function find<Value>(chain: Entry<Value> | undefined, key: string): Entry<Value> | undefined {
   if (chain === undefined) return undefined;
   if (chain.next === undefined) return chain.key === key ? chain : undefined;
-  const check = sampleOf(key, 1);
+  const check = checkOf(key);
   let entry: Entry<Value> | undefined = chain;
   while (entry !== undefined && (entry.check !== check || entry.key !== key)) entry = entry.next;
   return entry;
@@ -92,12 +117,29 @@ function find<Value>(chain: Entry<Value> | undefined, key: string): Entry<Value>
 /** At the end, where statements differ most, every character counts. */
 const wholeLength = 32;
 
-/** From the length, every third character (from `first` on) and all of the end. A small integer. */
-function sampleOf(text: string, first: number): number {
+/** From the length, every third character and all of the end. A small integer. */
+function sampleOf(text: string): number {
   const { length } = text;
   let hash = length;
-  let at = first;
+  let at = 0;
   for (; at < length - wholeLength; at += 3) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
   for (; at < length; at += 1) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
-  return (hash ^ (hash >>> 15)) & 0x3fffffff;
+  return mixed(hash) & 0x3fffffff;
+}
+
+/** Spreads what differs in few bits over all of them (the end of murmur3). */
+function mixed(hash: number): number {
+  let all = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  all = Math.imul(all ^ (all >>> 13), 0xc2b2ae35);
+  return all ^ (all >>> 16);
+}
+
+/** From the characters that the sample leaves out. */
+function checkOf(text: string): number {
+  const { length } = text;
+  let hash = length;
+  for (let at = 1; at < length - 1; at += 3) {
+    hash = (Math.imul(hash, 961) + text.charCodeAt(at) * 31 + text.charCodeAt(at + 1)) | 0;
+  }
+  return mixed(hash) & 0x3fffffff;
 }

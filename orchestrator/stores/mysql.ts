@@ -1,3 +1,4 @@
+import { quoteName } from '@shadowline/shadow-db';
 import {
   type AuditLimits,
   type AuditMark,
@@ -7,14 +8,16 @@ import {
   type Db,
   drift,
   finishAudit,
-  inspect,
   type Plan,
   plan,
   provision,
+  readSchemas,
   type SchemaModel,
+  type Schemas,
   type ShadowDbOptions,
   type Suspect,
   shadowRows,
+  shadowTables,
   verify,
   watchReal,
 } from '@shadowline/shadow-db/server';
@@ -89,7 +92,8 @@ export function openMysql(
           columns.map((column) => ({ table, column, ...identities })),
         );
   const limits: AuditLimits = scenario.audit;
-  let shadowModel: SchemaModel | undefined;
+  const qualified = (table: string): string => (table.includes('.') ? table : `${database}.${table}`);
+  let schemas: Schemas | undefined;
   let mark: AuditMark | undefined;
   let lookForNew: (() => Promise<Suspect[]>) | undefined;
   let presence: Presence | undefined;
@@ -108,36 +112,33 @@ export function openMysql(
       if (scenario.mode === 'instance') {
         return { problems: [`store ${name}: mode instance is not built yet. Use mode table or schema.`], notes };
       }
-      const real = await inspect(db, database);
-      if (!real.exists)
-        return { problems: [`store ${name}: there is no database ${database}. Correct its url.`], notes };
-      shadowModel = scenario.mode === 'schema' ? await inspect(db, scenario.schema) : real;
+      schemas = await readSchemas(db, options);
+      const missing = [...schemas.real].find(([, model]) => !model.exists)?.[0];
+      if (missing !== undefined)
+        return {
+          problems: [`store ${name}: there is no database ${missing}. Correct its url, or the names of tables.`],
+          notes,
+        };
       const differences = await drift(db, options);
       for (const one of differences.slice(0, 20)) {
         problems.push(
           one.what === 'missing'
-            ? `store ${name}: table ${database}.${one.table} has no shadow table. ${remedy}`
-            : `store ${name}: the shadow of ${database}.${one.table} differs (${one.what}${'name' in one && one.name ? ` ${one.name}` : ''}). ${remedy}`,
+            ? `store ${name}: table ${qualified(one.table)} has no shadow table. ${remedy}`
+            : `store ${name}: the shadow of ${qualified(one.table)} differs (${one.what}${'name' in one && one.name ? ` ${one.name}` : ''}). ${remedy}`,
         );
       }
       if (differences.length > 20) problems.push(`store ${name}: ${differences.length - 20} more differences`);
       problems.push(...(await verifyAccount(name, url, scenario, db, options, env)));
-      store.tables = shadowTables(scenario, options, real, shadowModel);
-      const shadows = new Set(store.tables.map((table) => table.shadow));
-      const unclassed = real.tables
-        .map((table) => table.name)
-        .filter(
-          (table) => scenario.tables[table] === undefined && scenario.tables[`${database}.${table}`] === undefined,
-        )
-        .filter((table) => !shadows.has(`${database}.${table}`) && !table.endsWith(scenario.suffix));
+      store.tables = storeTables(schemas);
+      const unclassed = unclassedTables(schemas);
       if (unclassed.length > 0) {
         notes.push(`store ${name}: no class for ${unclassed.join(', ')}: shadow traffic that touches them is refused`);
       }
       if (problems.length === 0) {
         for (const table of Object.keys(scenario.seed)) {
-          const shadow = store.tables.find((one) => one.real === `${database}.${table}`);
+          const shadow = shadowTables(schemas).find((one) => one.table === qualified(table));
           if (shadow === undefined) continue;
-          const [row] = await db.query(`SELECT 1 FROM ${quoted(shadow.shadow)} LIMIT 1`);
+          const [row] = await db.query(`SELECT 1 FROM ${shadow.name} LIMIT 1`);
           if (row === undefined)
             problems.push(`store ${name}: ${shadow.shadow} is empty though it has a seed. ${remedy}`);
         }
@@ -176,14 +177,12 @@ export function openMysql(
     },
     async canaryInShadow(canary) {
       let found = 0;
-      for (const table of shadowModel?.tables ?? []) {
-        const target = `${shadowModel!.database}.${table.name}`;
-        if (!store.tables.some((one) => one.shadow === target)) continue;
-        const texts = table.columns.filter((column) => TEXT.test(column.type)).map((column) => quoteId(column.name));
+      for (const { model, name: quotedName } of schemas === undefined ? [] : shadowTables(schemas)) {
+        const texts = model.columns.filter((column) => TEXT.test(column.type)).map((column) => quoteName(column.name));
         if (texts.length === 0) continue;
         const where = texts.map((text) => `${text} LIKE ?`).join(' OR ');
         const [row] = await db.query(
-          `SELECT COUNT(*) AS n FROM ${quoted(target)} WHERE ${where}`,
+          `SELECT COUNT(*) AS n FROM ${quotedName} WHERE ${where}`,
           texts.map(() => `%${canary}%`),
         );
         found += Number(row?.n ?? 0);
@@ -247,11 +246,11 @@ async function removeRun(db: Db, options: ShadowDbOptions, run: string, why: str
   return { text, complete: kept.length === 0 };
 }
 
-/** The copied rows keep the references of the real ones; the order in which tables are filled would not. */
+/** One connection, whose settings the seeder puts back. */
 async function seedAgain(connection: PoolConnection, seeds: Plan): Promise<void> {
   if (seeds.steps.length === 0) return;
-  await connection.query('SET SESSION foreign_key_checks = 0');
-  await provision(dbOf(connection), seeds);
+  const maskKey = process.env.SHADOWLINE_MASK_KEY;
+  await provision(dbOf(connection), seeds, { seed: { ...(maskKey && { maskKey }) } });
 }
 
 export function realSuspect({ table, reason, count, samples }: Suspect): RealSuspect {
@@ -330,26 +329,24 @@ async function verifyAccount(
   }
 }
 
-function shadowTables(
-  scenario: MysqlScenario,
-  options: ShadowDbOptions,
-  real: SchemaModel,
-  shadow: SchemaModel,
-): ShadowTable[] {
-  const { database } = options;
-  const tables: ShadowTable[] = [];
-  for (const [key, tableClass] of Object.entries(scenario.tables)) {
-    const table = key.startsWith(`${database}.`) ? key.slice(database.length + 1) : key;
-    if (tableClass !== 'shadow' || !real.tables.some((one) => one.name === table)) continue;
-    const shadowTable = scenario.mode === 'schema' ? table : `${table}${scenario.suffix}`;
-    if (!shadow.tables.some((one) => one.name === shadowTable)) continue;
-    tables.push({
-      real: `${database}.${table}`,
-      shadow: `${shadow.database}.${shadowTable}`,
-      derivedBy: derivedBy(shadowTable, shadow),
-    });
-  }
-  return tables;
+function storeTables(schemas: Schemas): ShadowTable[] {
+  const models = new Map([...schemas.shadow.values()].map((model) => [model.database, model]));
+  return shadowTables(schemas).map(({ table, shadow, schema, model }) => ({
+    real: table,
+    shadow,
+    derivedBy: derivedBy(model.name, models.get(schema)!),
+  }));
+}
+
+/** Tables of the databases that keys name, without a class and not ours; plain names in the main database. */
+function unclassedTables({ names, real }: Schemas): string[] {
+  return [...real].flatMap(([database, { tables }]) =>
+    tables
+      .map(({ name }) => name)
+      .filter((name) => names.mapping.classOf(database, name) === undefined)
+      .filter((name) => !names.mapping.isShadowName(database, name))
+      .map((name) => (database === names.options.database ? name : `${database}.${name}`)),
+  );
 }
 
 function derivedBy(table: string, shadow: SchemaModel): string | undefined {
@@ -362,14 +359,4 @@ function derivedBy(table: string, shadow: SchemaModel): string | undefined {
   const own = shadow.tables.find((one) => one.name === table);
   const cascade = own?.foreignKeys.find((key) => key.onDelete === 'CASCADE');
   return cascade === undefined ? undefined : `ON DELETE CASCADE of ${cascade.parent}`;
-}
-
-function quoteId(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``;
-}
-
-/** `schema.table`; the schema has no dot. */
-function quoted(target: string): string {
-  const dot = target.indexOf('.');
-  return `${quoteId(target.slice(0, dot))}.${quoteId(target.slice(dot + 1))}`;
 }

@@ -108,6 +108,15 @@ export abstract class ExpressionParser extends Reader {
     return isQuery;
   }
 
+  /** `(VALUES …)` where only a query may stand: `VALUES (a)` is no call here. */
+  protected valuesInBrackets(scope: Scope | undefined): void {
+    this.expect(40, '"("');
+    this.enter();
+    this.query(scope);
+    this.expect(41, '")"');
+    this.depth -= 1;
+  }
+
   /** After a query in brackets: the bracket around it is a query too. */
   protected goesOnAsQuery(): boolean {
     return this.peek() === 41 || (this.flags() & (F.setOperator | F.queryTail)) !== 0;
@@ -234,6 +243,11 @@ export abstract class ExpressionParser extends Reader {
       return;
     }
     if ((flags & F.refusedFunction) !== 0) this.refuseFunction(id);
+    // TRIM(… FROM (…)), SUBSTRING(… FROM (…) FOR (…))
+    if ((id === W.FROM || id === W.FOR) && (flagsOf[call]! & F.fromCall) !== 0) {
+      this.at += 1;
+      return;
+    }
     const isType =
       this.peek(-1) === W.AS || (call === W.CONVERT && this.peek(-1) === 44 && (flags & F.convertType) !== 0);
     const isMember = id === W.OF && /^member$/i.test(this.textOf(this.at - 1));

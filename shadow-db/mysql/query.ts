@@ -26,7 +26,10 @@ export abstract class QueryParser extends TableParser {
       this.expect(W.AS, 'AS in WITH');
       this.laterCommonTables.delete(name);
       if (recursive) this.addCommonTable(name);
-      if (this.peek() !== 40 || !this.bracketed(undefined)) this.fail('SQL_NOT_UNDERSTOOD', 'expected a query in WITH');
+      if (this.peek() === 40 && this.peek(1) === W.VALUES) this.valuesInBrackets(undefined);
+      else if (this.peek() !== 40 || !this.bracketed(undefined)) {
+        this.fail('SQL_NOT_UNDERSTOOD', 'expected a query in WITH');
+      }
       this.addCommonTable(name);
       if (this.peek() === W.CYCLE || this.peek() === W.SEARCH) {
         this.fail('SQL_NOT_UNDERSTOOD', 'CYCLE or SEARCH in WITH');

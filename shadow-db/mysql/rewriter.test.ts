@@ -91,6 +91,15 @@ describe('mode table', () => {
       'delete from orders where exists (select 1 from items where items.o=orders.id) and id in (select orders.id from orders)',
       'delete from `orders_shadow` where exists (select 1 from `items_shadow` AS `items` where items.o=`orders_shadow`.id) and id in (select orders.id from `orders_shadow` AS `orders`)',
     ],
+    // an ON clause sees what was joined so far; the rest is that of the outer block
+    [
+      'delete from orders where 1 in (select 1 from orders a join items on orders.id = a.id join orders on orders.id = 1)',
+      'delete from `orders_shadow` where 1 in (select 1 from `orders_shadow` a join `items_shadow` AS `items` on `orders_shadow`.id = a.id join `orders_shadow` AS `orders` on orders.id = 1)',
+    ],
+    [
+      'delete from orders where 1 in (select 1 from orders, orders a join items b on orders.id = b.id where orders.id = 1)',
+      'delete from `orders_shadow` where 1 in (select 1 from `orders_shadow` AS `orders`, `orders_shadow` a join `items_shadow` b on `orders_shadow`.id = b.id where orders.id = 1)',
+    ],
     // UPDATE and multi-table DELETE take aliases; a target loses its schema
     [
       'update orders set orders.a=1 where app.orders.b=2',
@@ -475,7 +484,23 @@ describe('where a name or a value ends', () => {
     ['select {fn now()}', 'SQL_NOT_UNDERSTOOD'],
     ['select * from {oj orders}', 'SQL_NOT_UNDERSTOOD'],
     ['select 1 }', 'SQL_NOT_UNDERSTOOD'],
+    // brackets after the FROM and FOR of a call
+    [
+      'select trim(both ? from (select 1 from orders)) from items',
+      'rewrite: select trim(both ? from (select 1 from `orders_shadow` AS `orders`)) from `items_shadow` AS `items`',
+    ],
+    [
+      'select substring(a from (1) for (2)), extract(year from (a)) from items',
+      'rewrite: select substring(a from (1) for (2)), extract(year from (a)) from `items_shadow` AS `items`',
+    ],
+    ['select trim(both (1) from secrets)', 'pass: select trim(both (1) from secrets)'],
+    ['select abs(1 from (secrets))', 'SQL_NOT_UNDERSTOOD'],
     // rows of VALUES against the call
+    [
+      'with a as (select 1), b as (values (null)) select 1 from b',
+      'pass: with a as (select 1), b as (values (null)) select 1 from b',
+    ],
+    ['select 1 from (values (a)) as v', 'pass: select 1 from (values (a)) as v'],
     ["with w as (values (x'00'), (?)) select * from w", "pass: with w as (values (x'00'), (?)) select * from w"],
     [
       "select * from ((values (null, 'k')) as v cross join orders)",

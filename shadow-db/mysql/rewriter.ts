@@ -111,7 +111,7 @@ class MySqlRewriter implements Rewriter {
       contexts += 1;
     }
     const result = this.everyReading(sql, context, database);
-    this.cache.set(sql, { key, database, result, next: contexts < mostContexts ? first : undefined });
+    this.cache.offer(sql, { key, database, result, next: contexts < mostContexts ? first : undefined });
     return result;
   }
 

@@ -156,6 +156,16 @@ describe('the redirected statement has the outcome of the original', () => {
     ['duplicate key', 'INSERT INTO o (id) VALUES (1)', 1062],
     ['single-table DELETE', `DELETE FROM o WHERE o.id = 1 OR ${database}.o.n = 20 ORDER BY o.id LIMIT 1`, 0],
     ['with a subquery on itself', 'DELETE FROM i WHERE i.id IN (SELECT o.id FROM o WHERE o.n = i.n)', 0],
+    [
+      'an ON clause sees what was joined so far',
+      'DELETE FROM o WHERE o.id IN (SELECT a.id FROM o a JOIN i ON o.id = a.id JOIN o ON o.id = 2)',
+      0,
+    ],
+    [
+      'and nothing from before a comma',
+      'DELETE FROM o WHERE 3 IN (SELECT b.id FROM o, o a JOIN i b ON o.id = b.id WHERE o.id = 1)',
+      0,
+    ],
     ['DELETE … RETURNING', 'DELETE FROM o WHERE o.id = 3 RETURNING o.t', 0],
     ['multi-table DELETE', 'DELETE o FROM o JOIN i ON i.id = o.id WHERE i.n = 20', 0],
     ['its target loses the schema', `DELETE ${database}.o FROM ${database}.o JOIN i ON i.id = o.id WHERE i.n = 20`, 0],

@@ -1,5 +1,5 @@
 import { ExpressionParser, inner } from './expression.js';
-import type { Scope, TableUse } from './statement.js';
+import { Scope, type TableUse } from './statement.js';
 import { F, firstWord, flagsOf, T, W } from './words.js';
 
 /** Table references: `FROM`, joins, derived tables, index hints, and plain table names. */
@@ -28,15 +28,17 @@ export abstract class TableParser extends ExpressionParser {
   }
 
   protected tableReferences(scope: Scope): void {
+    let from = scope.entries.length;
     this.tableFactor(scope);
     for (;;) {
       const id = this.peek();
       if (id === 44) {
         this.at += 1;
+        from = scope.entries.length;
         this.tableFactor(scope);
       } else if (id === W.ON && this.peek(1) !== W.DUPLICATE) {
         this.at += 1;
-        this.expression(scope, F.endsOn, 0, true);
+        this.expression(scope.bare ? joined(scope, from) : scope, F.endsOn, 0, true);
       } else if (id === W.USING && this.peek(1) === 40) {
         this.at += 1;
         this.nameList();
@@ -128,7 +130,11 @@ export abstract class TableParser extends ExpressionParser {
   /** After "(" in FROM: a derived table (true, an alias follows) or references in brackets (false). */
   private tableGroup(scope: Scope): boolean {
     const first = this.peek(1);
-    if (first === W.SELECT || first === W.VALUES || first === W.WITH) return this.bracketed(scope);
+    if (first === W.SELECT || first === W.WITH) return this.bracketed(scope);
+    if (first === W.VALUES) {
+      this.valuesInBrackets(scope);
+      return true;
+    }
     this.expect(40, '"("');
     this.enter();
     let isQuery = false;
@@ -239,6 +245,17 @@ export abstract class TableParser extends ExpressionParser {
       if (next === W.USE || next === W.FORCE || next === W.IGNORE) this.take(44);
     }
   }
+}
+
+/** No server joins as many tables. */
+const mostJoined = 200;
+
+/** What an ON clause sees: the tables of its join so far. A name that comes later, or before a comma, is that of an outer block. */
+function joined(scope: Scope, from: number): Scope {
+  if (scope.entries.length - from > mostJoined) return scope;
+  const seen = new Scope(scope.parent, scope.bare);
+  seen.entries.push(...scope.entries.slice(from));
+  return seen;
 }
 
 /** Names of WITH parts are compared without case; of what is folded beyond ASCII, servers have their own idea. */

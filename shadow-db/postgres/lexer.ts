@@ -113,10 +113,16 @@ class Lexer {
 
   private word(): void {
     const { sql, at: start } = this;
-    let at = start + 1;
-    while (at < sql.length && continues(sql.charCodeAt(at))) at += 1;
+    let at = start;
+    let capitals = false;
+    for (; at < sql.length; at += 1) {
+      const code = sql.charCodeAt(at);
+      if (!continues(code)) break;
+      capitals ||= code >= 65 && code <= 90;
+    }
     this.at = at;
-    this.push('word', fold(sql.slice(start, at)), start);
+    const text = sql.slice(start, at);
+    this.push('word', capitals ? fold(text) : text, start);
   }
 
   private push(kind: TokenKind, text: string, start: number): void {
@@ -268,7 +274,7 @@ function continues(code: number): boolean {
 
 /** ASCII only: the server leaves other letters alone where the encoding has several bytes a character. */
 function fold(word: string): string {
-  return /[A-Z]/.test(word) ? word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : word;
+  return word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 /** What is no character stays as it is: the parser refuses it. */

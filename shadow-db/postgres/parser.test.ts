@@ -49,7 +49,7 @@ describe('parser', () => {
     }
   });
 
-  it('answers from deep inside of the caller, or refuses', () => {
+  it('answers from deep inside of the caller, or refuses', async () => {
     const rewriter = createRewriter(options);
     const sql = `select * from orders where ${'(a = 1 or '.repeat(60)}true${')'.repeat(60)}`;
     const deep = (left: number): string => (left === 0 ? rewriter.rewrite(`${sql} -- ${left}`).action : deep(left - 1));
@@ -61,6 +61,9 @@ describe('parser', () => {
         expect(error).toBeInstanceOf(RangeError);
       }
     }
+    // what was refused down there is not kept
+    await loadParser();
+    expect(deep(0)).toBe('rewrite');
   });
 
   it('holds for any text: a result, and never an exception', () => {

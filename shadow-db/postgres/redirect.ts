@@ -44,7 +44,6 @@ class Redirect {
   private readonly mapping: Mapping;
   private readonly searchPath: readonly string[];
   private readonly splices: Splice[] = [];
-  private readonly indexAt: Map<number, number>;
   private readonly offsetOf: (byte: number) => number;
 
   constructor(
@@ -59,7 +58,6 @@ class Redirect {
     this.statement = statement;
     this.mapping = mapping;
     this.searchPath = searchPath;
-    this.indexAt = new Map(tokens.map(({ start }, index) => [start, index]));
     this.offsetOf = utf16Offsets(sql);
   }
 
@@ -81,6 +79,20 @@ class Redirect {
 
   private offset(byte: number): number {
     return Math.max(0, this.offsetOf(byte));
+  }
+
+  /** Index of the token that begins at a byte; -1 where none does. */
+  private tokenAt(byte: number): number {
+    const wanted = this.offsetOf(byte);
+    let [low, high] = [0, this.tokens.length - 1];
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const start = this.tokens[middle]!.start;
+      if (start === wanted) return middle;
+      if (start < wanted) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
   }
 
   private resolve(use: TableUse): Resolved {
@@ -137,7 +149,7 @@ class Redirect {
 
   /** Index of the token where a name begins, and of its last part. Compares the parts with what the parser read. */
   private parts(at: number, names: readonly string[]): { first: number; last: number } {
-    const first = this.indexAt.get(this.offsetOf(at)) ?? -1;
+    const first = this.tokenAt(at);
     for (const [index, name] of names.entries()) {
       const token = this.tokens[first + 2 * index];
       const dot = this.tokens[first + 2 * index + 1];
@@ -209,7 +221,7 @@ class Redirect {
         kind === 'shadow' && use.alias === undefined && ref.schema === column.schema && ref.table === column.table,
     );
     if (meant.length === 0) return;
-    const index = this.indexAt.get(this.offsetOf(column.at)) ?? -1;
+    const index = this.tokenAt(column.at);
     const schemaAt = index + 2 * (column.parts - 3);
     const [schema, dot, table] = [schemaAt, schemaAt + 1, schemaAt + 2].map((one) => this.tokens[one]);
     const fits = schema !== undefined && table !== undefined && clipName(schema.text) === column.schema;
@@ -232,9 +244,10 @@ class Redirect {
 
   /** Keys share their schema with tables, so those of shadow tables have the suffix too. Only a shadow table can be written here. */
   private constraint({ name, at }: { name: string; at: number }): void {
-    const index = (this.indexAt.get(this.offsetOf(at)) ?? -1) + 2;
+    const first = this.tokenAt(at);
+    const index = first + 2;
     const token = this.tokens[index];
-    if (!this.isWord(index - 1, 'constraint') || token === undefined || clipName(token.text) !== name) {
+    if (first < 0 || !this.isWord(index - 1, 'constraint') || token === undefined || clipName(token.text) !== name) {
       throw new Refusal('SQL_NOT_UNDERSTOOD', `the constraint "${name}"`, this.offset(at));
     }
     const { suffix } = this.mapping;

@@ -87,8 +87,9 @@ class LibpgRewriter implements PostgresRewriter {
     const known = this.cache.get(key);
     if (known !== undefined) return known;
     const result = this.once(sql, searchPath, conforming);
-    // a parser that starts again is no property of the statement
-    if (result.action !== 'refuse' || result.code !== 'SQL_PARSER') this.cache.set(key, result);
+    // a parser that starts again, or the caller's own use of the stack, is no property of the statement
+    const isPassing = result.action === 'refuse' && ['SQL_PARSER', 'SQL_TOO_DEEP'].includes(result.code);
+    if (!isPassing) this.cache.set(key, result);
     return result;
   }
 

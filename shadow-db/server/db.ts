@@ -12,7 +12,6 @@ const hints = {
   NAME_TAKEN:
     'Something of this name exists that was not made by Shadowline: choose another suffix or schema, or take it away.',
   RUN_COLUMN: 'Rename the column: Shadowline keeps the run of a shadow row under this name.',
-  ROW_SIZE: 'List the table in `withoutRun`: its rows then do not know their run.',
   ENGINE: 'Class the table real-read or refuse.',
   SEQUENCE: 'Class the sequence as shadow: it gets a twin, and the default is turned to it.',
   DEFINITION: 'Class the table real-read or refuse, and report this text.',

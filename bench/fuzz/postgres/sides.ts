@@ -1,9 +1,11 @@
 import { shadowName } from '@shadowline/shadow-db';
-import { escaped, quoted, type Table, type View, type World } from './world.js';
+import { escaped, keyOf, quoted, type Table, type View, type World } from './world.js';
 
 /** Stands in every text of the real tables beside the shadow ones: no result may ever show it. */
 export const canary = 'LEAKED';
 export const suffix = '_shadow';
+
+const limit = { maxNameLength: 63, lengthIn: 'bytes' } as const;
 
 export type NameOf = (schema: string, table: string) => string;
 
@@ -12,12 +14,20 @@ export const real: NameOf = (schema, table) => `${quoted(schema)}.${quoted(table
 /** Where a table's shadow is, in full. */
 export function shadowOf(world: World): NameOf {
   if (world.mode === 'schema') return (schema, table) => `${quoted(`${schema}${suffix}`)}.${quoted(table)}`;
-  const limit = { maxNameLength: 63, lengthIn: 'bytes' } as const;
   return (schema, table) => `${quoted(schema)}.${quoted(shadowName(table, suffix, limit))}`;
 }
 
+/** Keys share their schema with tables: beside the real ones, those of shadow tables need names of their own. */
+const keyName = (table: Table, full: string): string =>
+  full.endsWith(`${suffix}"`) ? shadowName(keyOf(table), suffix, limit) : keyOf(table);
+
 export function tableSql(table: Table, nameOf: NameOf, parentOf: NameOf): string[] {
-  const lines = [...table.columns.map(({ name, definition }) => `${quoted(name)} ${definition}`), ...table.clauses];
+  const key = quoted(keyName(table, nameOf(table.schema, table.name)));
+  const lines = [
+    ...table.columns.map(({ name, definition }) => `${quoted(name)} ${definition}`),
+    `CONSTRAINT ${key} PRIMARY KEY (id)`,
+    ...table.clauses,
+  ];
   if (table.parent !== undefined) {
     const { schema, table: parent, rule } = table.parent;
     lines.push(`FOREIGN KEY (parent) REFERENCES ${parentOf(schema, parent)} (id)${rule}`);

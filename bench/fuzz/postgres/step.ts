@@ -1,7 +1,7 @@
 import type { Choices } from '../choices.js';
 import { condition, type Draft, expression, name, type Scope } from './expression.js';
 import { named, type Query, query, tableName, withClause } from './query.js';
-import type { Column, Kind, Table, World } from './world.js';
+import { type Column, type Kind, keyOf, type Table, type World } from './world.js';
 
 /** One statement. */
 export interface Step {
@@ -153,11 +153,12 @@ function insert(draft: Draft): Query {
 
 function onConflict(draft: Draft, table: Table, scope: Scope): string {
   const { choices } = draft;
-  if (choices.chance(40)) return ` on conflict ${choices.pick(['', '(id) '])}do nothing`;
+  const key = choices.pick(['(id)', '(id)', `on constraint ${name(choices, keyOf(table))}`]);
+  if (choices.chance(40)) return ` on conflict ${choices.pick(['', `${key} `])}do nothing`;
   const all: Scope = { sources: [...scope.sources, { qualifiers: ['excluded'], columns: table.columns }] };
   const column = choices.pick(writable(table).filter(({ name: one }) => one !== 'id' && one !== 'parent'));
   const where = choices.chance(30) ? ` where ${condition(draft, all, 0)}` : '';
-  return ` on conflict (id) do update set ${name(choices, column.name)} = ${expression(draft, all, column.kind, 1)}${where}`;
+  return ` on conflict ${key} do update set ${name(choices, column.name)} = ${expression(draft, all, column.kind, 1)}${where}`;
 }
 
 function assignments(draft: Draft, table: Table, scope: Scope): string {

@@ -149,7 +149,7 @@ function makeTable(choices: Choices, name: string, before: readonly Table[]): Ta
       optional: !filled,
     });
   }
-  const clauses = ['PRIMARY KEY (id)'];
+  const clauses: string[] = [];
   const number = columns.find(({ kind, name: column }) => kind === 'int' && column !== 'id');
   if (number !== undefined && choices.chance(30)) clauses.push(`CHECK (${quoted(number.name)} > -100)`);
   if (number !== undefined && choices.chance(30)) {
@@ -203,6 +203,9 @@ function startValue(choices: Choices, column: Column, index: number): string {
       return escaped(choices.pick(textPool));
   }
 }
+
+/** Name of the primary key's constraint. */
+export const keyOf = (table: { name: string }): string => `pk ${table.name.slice(0, 20)}`;
 
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 

@@ -186,7 +186,7 @@ describe('a configuration that cannot work is refused, and nothing is changed', 
   it('rows that have no room for the run: told beforehand where that can be seen, mended by configuration where not', async () => {
     await test.run(
       'create table wide (a varchar(16368) not null, b int)',
-      `create table deep (${Array.from({ length: 196 }, (_, at) => `c${at} char(10) character set latin1 not null`).join(', ')}) row_format = redundant charset latin1`,
+      `create table deep (${Array.from({ length: 31 }, (_, at) => `c${at} char(255) not null`).join(', ')}, z char(80) not null) row_format = redundant charset latin1`,
     );
     const options = test.options({ wide: 'shadow' });
     const planned = await plan(test.db, options);
@@ -195,6 +195,10 @@ describe('a configuration that cannot work is refused, and nothing is changed', 
     );
     await provision(test.db, planned);
     expect(await drift(test.db, options)).toEqual([]);
+    const error = await provision(test.db, await plan(test.db, test.options({ deep: 'shadow' }))).catch(
+      (reason: Error) => reason.message,
+    );
+    expect(error).toMatch(/^STOPPED: step 1 of 1 \(CREATE TABLE .*Row size too large.*list deep in withoutRun/s);
     const without = test.options({ deep: 'shadow' }, { withoutRun: ['deep'] });
     await provision(test.db, await plan(test.db, without));
     expect(await drift(test.db, without)).toEqual([]);

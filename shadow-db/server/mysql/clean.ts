@@ -1,5 +1,6 @@
 import { quoteName } from '../../names.js';
 import { type Db, ShadowDbError } from '../db.js';
+import { isSeedHelper } from '../seed/sources.js';
 import { accountName, isOurs, readGrants } from './account.js';
 import { type CleanProgress, keepingOf, removeRun } from './clean-run.js';
 import { drift } from './drift.js';
@@ -206,8 +207,12 @@ async function carryOut(db: Db, before: string[], statements: string[], after: s
 function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], report: CleanReport): Emptying {
   const views: string[] = [];
   const sequences: string[] = [];
+  const helpers: string[] = [];
   for (const [database, model] of shadow) {
     const schema = names.shadowSchema(database);
+    for (const table of model.tables) {
+      if (isMarked(table) && isSeedHelper(table.name, names)) helpers.push(names.named(table.name, schema));
+    }
     const own = real.get(database);
     const wanted = (kind: { name: string }[] = []) =>
       new Set(
@@ -242,7 +247,7 @@ function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], repor
       ]),
     ],
     statements: [
-      ...tables.map(({ name }) => `DROP TABLE ${name}`),
+      ...[...tables.map(({ name }) => name), ...helpers].map((name) => `DROP TABLE ${name}`),
       ...sequences.map((name) => `DROP SEQUENCE ${name}`),
     ],
     after: [],

@@ -18,6 +18,6 @@ export { type Plan, plan, planFrom, type Situation, type Step } from './plan.js'
 export { type ProvisionOptions, provision } from './provision.js';
 export type { AuditIds } from './questions.js';
 export type { ReservedRange } from './range.js';
-export { shadowRows } from './rows.js';
+export { readSchemas, type Schemas, shadowRows, shadowTables } from './rows.js';
 export { countRows, reservedRanges } from './scan.js';
 export { type Check, type Verification, verify } from './verify.js';

@@ -50,15 +50,20 @@ export async function provision(db: Db, plan: Plan, options: ProvisionOptions = 
   const settings = await enter(db, schemas, lockWaitSec);
   try {
     await checkPlan(db, plan);
+    let sqlMode: string | undefined;
     for (const [index, step] of plan.steps.entries()) {
       onStep?.(step, index, plan.steps.length);
       if (step.kind === 'seed') {
         // these steps show what one seeder does, table by table
         if (seeding && plan.steps[index - 1]?.kind !== 'seed') await fill(db, seeding, options);
+        // seeding has settings of its own
+        sqlMode = undefined;
         continue;
       }
       try {
-        await db.query(`SET SESSION sql_mode = ${quoteText(step.sqlMode ?? ddlMode)}`);
+        const wanted = step.sqlMode ?? ddlMode;
+        if (wanted !== sqlMode) await db.query(`SET SESSION sql_mode = ${quoteText(wanted)}`);
+        sqlMode = wanted;
         await db.query(withPassword(step.sql, password ?? ''));
       } catch (cause) {
         throw stopped(plan, index, cause);
@@ -141,21 +146,15 @@ async function lockedBy(db: Db, schema: string): Promise<ShadowDbError> {
   return new ShadowDbError('LOCKED', `${who} is provisioning ${schema}`);
 }
 
-const causes: Record<number, string> = {
-  1050: 'NAME_TAKEN',
-  1117: 'ROW_SIZE',
-  1118: 'ROW_SIZE',
-  1205: 'REAL_BUSY',
-  1290: 'READ_ONLY',
-  1836: 'READ_ONLY',
-};
+/** Too many columns, or a row that is too long: the hidden column may be what had no room. */
+const rowSizeErrors: unknown[] = [1117, 1118];
 
 function stopped(plan: Plan, index: number, cause: unknown): ShadowDbError {
   const step = plan.steps[index] as Step;
   const { errno } = cause as { errno?: unknown };
-  const code = typeof errno === 'number' ? causes[errno] : undefined;
-  const hint =
-    code === 'ROW_SIZE' ? `; list ${step.subject} in withoutRun when it was the hidden column that had no room` : '';
+  const hint = rowSizeErrors.includes(errno)
+    ? `; list ${step.subject} in withoutRun when it was the hidden column that had no room`
+    : '';
   const why = cause instanceof Error ? cause.message : String(cause);
   return new ShadowDbError(
     'STOPPED',
