@@ -73,33 +73,26 @@ export async function lockRoom(db: Db): Promise<number> {
   return Number(row?.room ?? 0);
 }
 
-/** A table with its indexes, its TOAST table and that one's index. */
-export const locksPerTable = 8;
+/** A table with its key, its TOAST table and that one's index, and one to spare. */
+export const locksPerTable = 5;
 
-/** Objects that a statement locks anew, at most. */
-const locksOf: Partial<Record<Step['kind'], number>> = {
-  table: locksPerTable,
-  sequence: 1,
-  index: 1,
-  view: 1,
-  'foreign-key': 2,
-  partition: 3,
-  run: 2,
-};
+/** Objects that a statement locks beside the table that it is about. */
+const furtherLocks: Partial<Record<Step['kind'], number>> = { sequence: 1, index: 1, view: 1, 'foreign-key': 1 };
 
 /** Steps that go together. A table is marked in the transaction that makes it, so parts end only before a table's first step. */
 export function partsOf(steps: readonly Step[], room: number): Step[][] {
   const parts: Step[][] = [];
-  let [part, locks] = [[] as Step[], 0];
+  let [part, locks, subjects] = [[] as Step[], 0, new Set<string>()];
   for (const step of steps) {
-    const cost = locksOf[step.kind] ?? 0;
+    const cost = (furtherLocks[step.kind] ?? 0) + (subjects.has(step.subject) ? 0 : locksPerTable);
     const mayEnd =
       step.kind !== 'range' && !/^(?:COMMENT|REVOKE)/.test(step.sql) && step.subject !== part.at(-1)?.subject;
     if (locks + cost > room && mayEnd && part.length > 0) {
       parts.push(part);
-      [part, locks] = [[], 0];
+      [part, locks, subjects] = [[], 0, new Set()];
     }
     part.push(step);
+    subjects.add(step.subject);
     locks += cost;
   }
   if (part.length > 0) parts.push(part);
