@@ -37,7 +37,7 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
     sql.replace(/\b(app|other)\b/g, (word) => (word === 'app' ? prey.database : `${prey.database}_other`));
   beforeAll(async () => {
     prey = await Prey.open(url(), mode, ['count', 'now', 'max', 'substring', 'trim']);
-  }, 60_000);
+  }, 300_000);
   afterAll(() => prey.close());
 
   it.each(Object.entries(refused))('%s are refused', async (_kind, statements) => {
@@ -80,7 +80,7 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
     }
     expect(leaks).toEqual([]);
     expect(await prey.changed()).toBeUndefined();
-  }, 60_000);
+  }, 300_000);
 
   it('statements of 1 MB and of any depth end quickly, and reach shadow tables only', async () => {
     const many = (text: string, count: number): string => text.repeat(count);
@@ -119,8 +119,8 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
       const startMs = performance.now();
       prey.rewriter.rewrite(sql);
       const ms = performance.now() - startMs;
-      // about ten times what it takes here; what is not linear takes minutes
-      expect({ sql: sql.slice(0, 40), slow: ms > 3000 ? ms : false }).toEqual({ sql: sql.slice(0, 40), slow: false });
+      // ten times what it takes on a busy machine; what is not linear takes minutes
+      expect({ sql: sql.slice(0, 40), slow: ms > 10_000 ? ms : false }).toEqual({ sql: sql.slice(0, 40), slow: false });
       // the server itself takes minutes for some of these
       if (sql.length > 300_000) continue;
       const result = await prey.attack(sql);
@@ -128,7 +128,7 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
         sql: sql.slice(0, 40),
       });
     }
-  }, 110_000);
+  }, 600_000);
 });
 
 describe('stored functions with the names of built-in ones', () => {
@@ -141,7 +141,7 @@ describe('stored functions with the names of built-in ones', () => {
   let prey: Prey;
   beforeAll(async () => {
     prey = await Prey.open(url(), 'table', names);
-  }, 60_000);
+  }, 300_000);
   afterAll(() => prey.close());
 
   it('know the names', () => {

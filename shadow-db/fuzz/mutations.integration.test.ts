@@ -55,7 +55,7 @@ describe('valid statements with a few hostile changes', () => {
     } finally {
       await place.close();
     }
-  }, 160_000);
+  }, 600_000);
 
   it.each(['table', 'schema'] as const)(
     'of what was made to slip through: no real table is read or changed, mode %s',

@@ -61,7 +61,9 @@ export class MySqlArena implements Arena<Step> {
   }
 
   async open(): Promise<void> {
-    await Promise.all([this.openOriginal(), this.openRedirected()]);
+    // both to their end: one that still made tables while its schema is dropped would disturb the next one
+    const outcomes = await Promise.allSettled([this.openOriginal(), this.openRedirected()]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     this.checksums = await this.checksum();
   }
 
