@@ -30,8 +30,10 @@ export function tableSql(table: Table, nameOf: (real: string) => string, runColu
   lines.push(...table.clauses);
   if (table.parent !== undefined) {
     const { columns, references, rule } = table.parent;
+    // names that the server gives are the same for `orders` and `Orders`
+    const constraint = `fk_${Buffer.from(nameOf(table.name)).toString('hex')}`;
     lines.push(
-      `FOREIGN KEY (${columns.map(quoted).join(', ')}) REFERENCES ${quoteName(nameOf(table.parent.table))} (${references.map(quoted).join(', ')})${rule}`,
+      `CONSTRAINT ${constraint} FOREIGN KEY (${columns.map(quoted).join(', ')}) REFERENCES ${quoteName(nameOf(table.parent.table))} (${references.map(quoted).join(', ')})${rule}`,
     );
   }
   // plans follow the statistics: both sides must have the same
