@@ -359,7 +359,7 @@ function summary(differences: Difference[]): string {
   return texts.length > 3 ? `${texts.slice(0, 3).join(', ')}, …` : texts.join(', ');
 }
 
-/** Puts the password into the text of a step. */
-export function withPassword(sql: string, password: string): string {
-  return sql.replace('{password}', () => quoteText(password));
+/** The text of a step as it is sent. Names and comments may hold the words `{password}` too: only what ends an account's step stands for it. */
+export function withPassword({ kind, sql }: Step, password: string): string {
+  return kind === 'account' ? sql.replace(/\{password\}$/, () => quoteText(password)) : sql;
 }
