@@ -229,6 +229,7 @@ describe('what passes, with the verb that transactions are followed by', () => {
     ["show session variables like 'x'", 'show'],
     ['show warnings', 'show'],
     ['select table_name from information_schema.tables', 'select'],
+    ['select `COLUMN_NAME` from `information_schema`.`COLUMNS`', 'select'],
     ['-- note\n select 1; # end', 'select'],
   ])('%s', (sql, verb) => {
     expect(table.rewrite(sql, plain)).toEqual({ action: 'pass', sql, verb });
@@ -315,6 +316,11 @@ describe('refusals', () => {
     ['select 1\u00a0from\u00a0secrets', 'SQL_CHARACTER'],
     ['select 1a\u2003from secrets', 'SQL_CHARACTER'],
     ['kill 1', 'SQL_ADMIN'],
+    // what real traffic sends, and what its rows hold
+    ['select info from information_schema.processlist', 'SQL_ADMIN'],
+    ['select trx_query from INFORMATION_SCHEMA.`innodb_trx`', 'SQL_ADMIN'],
+    ['select * from information_schema.COLUMN_STATISTICS', 'SQL_ADMIN'],
+    ['select * from information_schema.whatever_comes', 'SQL_ADMIN'],
     ['show binlog events', 'SQL_ADMIN'],
     ["xa start 'a'", 'SQL_XA'],
   ];
