@@ -273,6 +273,8 @@ describe('refusals', () => {
     ['update orders, branches set x=1', 'SQL_REAL_WRITE'],
     ['update orders join (select 1 a) d set d.a=1', 'SQL_AMBIGUOUS'],
     ['insert into orders select * from orders on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    ['insert into orders (select 1 from orders) union select 2 on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    ['insert into orders ((select 1 from (orders))) on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
     [
       'insert into items with orders as (select 1 a) select * from orders on duplicate key update a = (select 1 from orders)',
       'SQL_AMBIGUOUS',

@@ -348,7 +348,7 @@ async function ask(
     return { errno, message };
   } finally {
     // a statement that outlives its schema would be executed in the next one; one that failed is prepared as well
-    if (via === 'execute') connection.unprepare(text);
+    if (via === 'execute') connection.unprepare({ sql: text, rowsAsArray: true } as never);
   }
 }
 
