@@ -229,6 +229,7 @@ describe('what passes, with the verb that transactions are followed by', () => {
     ["show session variables like 'x'", 'show'],
     ['show warnings', 'show'],
     ['select table_name from information_schema.tables', 'select'],
+    ['select `COLUMN_NAME` from `information_schema`.`COLUMNS`', 'select'],
     ['-- note\n select 1; # end', 'select'],
   ])('%s', (sql, verb) => {
     expect(table.rewrite(sql, plain)).toEqual({ action: 'pass', sql, verb });
@@ -274,6 +275,8 @@ describe('refusals', () => {
     ['update orders, branches set x=1', 'SQL_REAL_WRITE'],
     ['update orders join (select 1 a) d set d.a=1', 'SQL_AMBIGUOUS'],
     ['insert into orders select * from orders on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    ['insert into orders (select 1 from orders) union select 2 on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    ['insert into orders ((select 1 from (orders))) on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
     [
       'insert into items with orders as (select 1 a) select * from orders on duplicate key update a = (select 1 from orders)',
       'SQL_AMBIGUOUS',
@@ -317,6 +320,11 @@ describe('refusals', () => {
     ['select 1\u00a0from\u00a0secrets', 'SQL_CHARACTER'],
     ['select 1a\u2003from secrets', 'SQL_CHARACTER'],
     ['kill 1', 'SQL_ADMIN'],
+    // what real traffic sends, and what its rows hold
+    ['select info from information_schema.processlist', 'SQL_ADMIN'],
+    ['select trx_query from INFORMATION_SCHEMA.`innodb_trx`', 'SQL_ADMIN'],
+    ['select * from information_schema.COLUMN_STATISTICS', 'SQL_ADMIN'],
+    ['select * from information_schema.whatever_comes', 'SQL_ADMIN'],
     ['show binlog events', 'SQL_ADMIN'],
     ["xa start 'a'", 'SQL_XA'],
   ];

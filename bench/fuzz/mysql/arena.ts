@@ -106,7 +106,8 @@ export class MySqlArena implements Arena<Step> {
 
   async run(steps: readonly Step[]): Promise<BatchResult> {
     const result: BatchResult = { ran: 0, failed: 0, excused: 0, refused: {} };
-    await this.both(['START TRANSACTION']);
+    // what earlier batches left behind would make a case that no replay shows
+    await this.both(['DO LAST_INSERT_ID(0)', 'START TRANSACTION']);
     let commits = false;
     for (const [at, step] of steps.entries()) {
       const difference = await this.step(step, result);
@@ -337,16 +338,17 @@ async function ask(
   try {
     if (via === 'query')
       return answerOf(...(await connection.query<any>({ sql: text, rowsAsArray: true, values: [...parameters] })));
-    const answer = answerOf(
+    return answerOf(
       ...(await connection.execute<any>({ sql: text, rowsAsArray: true, values: [...parameters] as never })),
     );
-    connection.unprepare(text);
-    return answer;
   } catch (error) {
     const { errno, message } = error as Error & { errno?: number };
     // a fault of the driver or a lost connection is no answer
     if (errno === undefined || errno < 0) throw new Error(`${message} in: ${text}`, { cause: error });
     return { errno, message };
+  } finally {
+    // a statement that outlives its schema would be executed in the next one; one that failed is prepared as well
+    if (via === 'execute') connection.unprepare({ sql: text, rowsAsArray: true } as never);
   }
 }
 

@@ -359,7 +359,9 @@ function summary(differences: Difference[]): string {
   return texts.length > 3 ? `${texts.slice(0, 3).join(', ')}, …` : texts.join(', ');
 }
 
-/** The text of a step as it is sent. Names and comments may hold the words `{password}` too: only what ends an account's step stands for it. */
-export function withPassword({ kind, sql }: Step, password: string): string {
-  return kind === 'account' ? sql.replace(/\{password\}$/, () => quoteText(password)) : sql;
+/** Puts the password into the text of a step. */
+export function withPassword(sql: string, password: string): string {
+  // the place of the password is the last one: a name may look like it
+  const at = sql.lastIndexOf('{password}');
+  return at === -1 ? sql : sql.slice(0, at) + quoteText(password) + sql.slice(at + '{password}'.length);
 }

@@ -64,7 +64,7 @@ export async function provision(db: Db, plan: Plan, options: ProvisionOptions = 
         const wanted = step.sqlMode ?? ddlMode;
         if (wanted !== sqlMode) await db.query(`SET SESSION sql_mode = ${quoteText(wanted)}`);
         sqlMode = wanted;
-        await db.query(withPassword(step, password ?? ''));
+        await db.query(step.kind === 'account' ? withPassword(step.sql, password ?? '') : step.sql);
       } catch (cause) {
         throw stopped(plan, index, cause);
       }
