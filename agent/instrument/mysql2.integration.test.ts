@@ -159,6 +159,29 @@ describe('pool', () => {
     expect(await shadowNames()).toEqual(["rea'l\\ü"]);
   });
 
+  it('does not lock real rows by reading them in a statement that writes', async () => {
+    const lease = await inShadow(() => pool().promise().getConnection());
+    await inShadow(async () => {
+      await lease.beginTransaction();
+      await lease.query(INSERT, ['a', 1]);
+      for (const sql of [
+        'INSERT INTO orders (who) SELECT name FROM branches',
+        'UPDATE orders SET who = (SELECT MAX(name) FROM branches)',
+        'SET @name = (SELECT name FROM branches WHERE id = 1)',
+      ]) {
+        expect([sql, await codeOf(lease.query(sql))]).toEqual([sql, 'SQL_REFUSED']);
+      }
+      await lease.query('SELECT name FROM branches INTO @name');
+      await lease.query('INSERT INTO orders (who) VALUES (@name)');
+    });
+    // waits for nobody
+    await ask(`SET SESSION innodb_lock_wait_timeout = 1; UPDATE ${database}.branches SET name = 'north' WHERE id = 1`);
+    await ask(`BEGIN; SELECT * FROM ${database}.branches FOR UPDATE; ROLLBACK`);
+    await inShadow(() => lease.commit());
+    lease.release();
+    expect(await shadowNames()).toEqual(['a', 'north']);
+  });
+
   it('does not lock real rows by reading them in a SERIALIZABLE session', async () => {
     const promised = pool({ connectionLimit: 1 }).promise();
     await inShadow(async () => {

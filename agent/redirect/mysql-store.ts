@@ -67,12 +67,23 @@ export class MysqlStores {
 }
 
 function build(name: string, config: MysqlStoreConfig): MysqlStore | Error {
-  const { database, mode, suffix, schema, schemas, tables, truncate } = config;
+  const { database, mode, suffix, schema, schemas, tables, truncate, readLocks } = config;
   try {
     const create = (ignoreCase: boolean): Rewriter =>
       mode === 'instance'
         ? createRewriter({ dialect: 'mysql', mode: 'schema', database, schema: `${database}\u2192instance`, tables })
-        : createRewriter({ dialect: 'mysql', mode, database, suffix, schema, schemas, tables, truncate, ignoreCase });
+        : createRewriter({
+            dialect: 'mysql',
+            mode,
+            database,
+            suffix,
+            schema,
+            schemas,
+            tables,
+            truncate,
+            readLocks,
+            ignoreCase,
+          });
     let ignoring: Rewriter | undefined;
     const rewriterIgnoringCase = (): Rewriter => {
       ignoring ??= create(true);

@@ -9,6 +9,7 @@ const options: RewriterOptions = {
   mode: 'table',
   database: 'app',
   tables: { orders: 'shadow', items: 'shadow', branches: 'real-read', secrets: 'refuse', 'crm.people': 'real-read' },
+  readLocks: true,
 };
 const table = createRewriter(options);
 const schema = createRewriter({ ...options, mode: 'schema' });
@@ -400,6 +401,36 @@ describe('a server that ignores case in names', () => {
         reads: [{ schema: 'app', table: 'orders', target: 'app.orders_shadow' }],
       });
     }
+  });
+});
+
+describe('reads that lock real rows', () => {
+  const strict = createRewriter({ ...options, readLocks: false });
+
+  it.each([
+    'insert into orders select * from branches',
+    'replace orders select 1 from items, crm.people',
+    'insert into orders values (1, (select max(a) from branches))',
+    'insert into orders values (1) on duplicate key update a = (select 1 from branches)',
+    'update orders o join branches b on 1 set o.a = b.a',
+    'update orders set a = (select 1 from branches)',
+    'delete from orders where a in (select a from branches)',
+    'delete orders from orders join branches using (id)',
+    'with w as (select a from branches) delete from orders where a in (select a from w)',
+    'set @a = (select max(a) from branches)',
+  ])('%s', (sql) => {
+    expect(strict.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
+    expect(table.rewrite(sql, plain)).toMatchObject({ action: 'rewrite' });
+  });
+
+  it.each([
+    'select * from branches, orders',
+    'select max(a) from branches into @a',
+    'explain update orders o join branches b on 1 set o.a = b.a',
+    'insert into orders select * from items',
+    'insert into orders select table_name from information_schema.tables',
+  ])('%s: none', (sql) => {
+    expect(strict.rewrite(sql, plain).action).not.toBe('refuse');
   });
 });
 

@@ -12,6 +12,11 @@ export interface RewriterOptions extends MappingOptions {
   dialect: 'mysql';
   /** Let TRUNCATE through to shadow tables (it commits implicitly and resets AUTO_INCREMENT). Default false. */
   truncate?: boolean;
+  /**
+   * Let statements that write, and SET, read real-read tables. InnoDB locks the rows that they read until the transaction ends (INSERT … SELECT, UPDATE … JOIN,
+   * subqueries; some at READ COMMITTED too), so real writes to these rows wait. Default false.
+   */
+  readLocks?: boolean;
   /** Functions that are built in on your server, or touch no table, and are not known here (`any_value` on MySQL). */
   functions?: readonly string[];
   /** Number of statements kept; default 1000, at most 4,096 characters each. */
@@ -94,6 +99,7 @@ class MySqlRewriter implements Rewriter {
       encoding: 'unknown',
       readsReal: Object.values(options.tables).includes('real-read'),
       serializable: false,
+      readLocks: options.readLocks ?? false,
       functions: new Set(options.functions?.map((name) => name.toLowerCase())),
     };
     this.cache = new LruCache(options.cacheSize ?? 1000);

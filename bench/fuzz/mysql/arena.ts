@@ -57,6 +57,8 @@ export class MySqlArena implements Arena<Step> {
       database: redirected.database,
       suffix,
       tables: Object.fromEntries(tables),
+      // nobody else writes here, and these statements are to be compared too
+      readLocks: true,
     });
   }
 
