@@ -5,6 +5,7 @@ import { type Definition, runColumn, withSequences } from './definition.js';
 import type { ForeignKeyModel, SchemaModel, TableModel, TriggerModel, ViewModel } from './model.js';
 import type { Names } from './options.js';
 import { isMarked } from './range.js';
+import { unsafeViews } from './real-views.js';
 import { type SequenceState, type Sides, shadowed } from './sides.js';
 import { redirectBody } from './trigger-body.js';
 
@@ -84,6 +85,9 @@ export function desired(sides: Sides): Desired {
   }
   const found = [...sides.real].flatMap(([database, model]) => views(model, database, sides, rewriter, warnings));
   result.views = ordered(found, result, names, warnings);
+  for (const [view, fault] of unsafeViews(sides)) {
+    warnings.push(`view ${view} cannot be read by shadow traffic, since it may do more than read: ${fault}`);
+  }
   checkTaken(sides, result);
   return result;
 }
