@@ -131,7 +131,7 @@ async function leave(db: Db, schemas: string[], { sqlMode, lockWait }: SessionSe
 }
 
 /** At most 64 characters; schemas whose names differ after 53 of them would wait for each other, which does no harm. */
-function lockName(schema: string): string {
+export function lockName(schema: string): string {
   return `shadowline ${schema.toLowerCase().slice(0, 53)}`;
 }
 

@@ -37,7 +37,7 @@ export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): P
   const session = await Session.open(db).catch((error: unknown) => {
     throw translated(error, 'opening the session');
   });
-  const lock = `shadowline seed ${createHash('sha256').update(named(plan.journal)).digest('hex').slice(0, 32)}`;
+  const lock = seedLockName(named(plan.journal));
   let isLocked = false;
   let source: Session | undefined;
   let triggers: Trigger[] = [];
@@ -69,6 +69,11 @@ export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): P
       await source.close().catch(() => undefined);
     }
   }
+}
+
+/** Named lock that a seeder holds. `journal`: quoted, with its schema. */
+export function seedLockName(journal: string): string {
+  return `shadowline seed ${createHash('sha256').update(journal).digest('hex').slice(0, 32)}`;
 }
 
 /** Throws SeedError for options that do not fit the plan; asks no server. */
