@@ -117,6 +117,13 @@ export function twinConnectionConfig(real: any, store: MysqlStore, runtime: Agen
       `mysql.${store.name}: the environment has no ${account.passwordEnv}, the password of the shadow account "${account.user}"`,
     );
   }
+  if (real.stream !== undefined && typeof real.stream !== 'function') {
+    // two connections on one socket: shadow statements would reach the server with the real account
+    throw runtime.refuse(
+      'AGENT_NOT_READY',
+      `mysql.${store.name}: the option "stream" is a socket, which its shadow twin cannot share: give a function that opens one`,
+    );
+  }
   const twin = cloneConfig(real);
   Object.assign(twin, { user: account.user, password });
   // nothing of the real account may go along

@@ -20,6 +20,10 @@ export interface ParseOptions extends LexMode {
   oracle: boolean;
   server: 'mysql' | 'mariadb' | undefined;
   encoding: Encoding;
+  /** Some table is classed real-read. */
+  readsReal: boolean;
+  /** The session's transactions are SERIALIZABLE. */
+  serializable: boolean;
   /** Further functions, in lower case, that are known to be built in. */
   functions: ReadonlySet<string>;
 }
@@ -73,6 +77,11 @@ export class Reader {
     if (this.ids[this.at] !== id) return false;
     this.at += 1;
     return true;
+  }
+
+  /** Every read takes locks. */
+  get readsLock(): boolean {
+    return this.options.serializable;
   }
 
   /** Takes both words, or none. */

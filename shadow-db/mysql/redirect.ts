@@ -38,13 +38,13 @@ export class Redirector {
     const { uses } = parser;
     const reads: TableRef[] = [];
     const writes: TableRef[] = [];
-    const onlyShown = parser.verb === 'explain' || parser.verb === 'describe' || parser.verb === 'show';
+    const shown = onlyShown(parser);
     const seen = uses.length > few ? { reads: new Set<TableRef>(), writes: new Set<TableRef>() } : undefined;
     for (const use of uses) {
       const place = this.placeOf(use);
       this.splice(use, place);
       if (place.kind === 'system') continue;
-      const written = use.write && !onlyShown;
+      const written = use.write && !shown;
       add(written ? writes : reads, place.ref, written ? seen?.writes : seen?.reads);
     }
     for (const qualifier of parser.qualifiers) this.spliceQualifier(qualifier);
@@ -63,6 +63,9 @@ export class Redirector {
     if (use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${use.database}.${use.table}`, offset);
     if (place.kind === 'real-read') {
       if (parser.lockedAt !== -1) throw new Refusal('SQL_REAL_LOCK', `lock on ${use.table}`, parser.lockedAt);
+      if (parser.readsLock && !onlyShown(parser)) {
+        throw new Refusal('SQL_REAL_LOCK', `a SERIALIZABLE transaction locks what it reads of ${use.table}`, offset);
+      }
       if (parser.uncertainWriteAt !== -1) {
         throw new Refusal('SQL_AMBIGUOUS', `the assignment might write to ${use.table}`, parser.uncertainWriteAt);
       }
@@ -173,6 +176,10 @@ export class Redirector {
     }
     return result + sql.slice(from);
   }
+}
+
+function onlyShown({ verb }: Parser): boolean {
+  return verb === 'explain' || verb === 'describe' || verb === 'show';
 }
 
 function add(list: TableRef[], ref: TableRef, seen: Set<TableRef> | undefined): void {

@@ -242,6 +242,8 @@ describe('refusals', () => {
     ["select 'a", 'SQL_UNCLOSED'],
     ['select /* a', 'SQL_UNCLOSED'],
     ['select (1', 'SQL_UNCLOSED'],
+    ['set character_set_client = ascii(char(28))', 'SQL_SET'],
+    ['set character_set_client = binary(28), autocommit = 1', 'SQL_SET'],
     ['select 1e5from orders', 'SQL_CHARACTER'],
     ['select 1.from orders', 'SQL_CHARACTER'],
     ['select /*!50000 1 from */ orders', 'SQL_EXECUTABLE_COMMENT'],
@@ -398,6 +400,40 @@ describe('a server that ignores case in names', () => {
         reads: [{ schema: 'app', table: 'orders', target: 'app.orders_shadow' }],
       });
     }
+  });
+});
+
+describe('SERIALIZABLE, in which every read of a transaction locks', () => {
+  const free = createRewriter({ dialect: 'mysql', mode: 'table', database: 'app', tables: { orders: 'shadow' } });
+
+  it.each([
+    'set transaction isolation level serializable',
+    'set session transaction read only, isolation level SERIALIZABLE',
+    "set tx_isolation = 'serializable'",
+    'set @@session.transaction_isolation := `Serializable`',
+    'set autocommit = 0, session transaction_isolation = serializable',
+  ])('%s', (sql) => {
+    expect(table.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
+    expect(free.rewrite(sql, plain)).toMatchObject({ action: 'pass' });
+  });
+
+  it.each(["set tx_isolation = concat('serial', 'izable')", 'set transaction_isolation = 3', 'set tx_isolation = @v'])(
+    '%s',
+    (sql) => {
+      expect(table.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_SET' });
+    },
+  );
+
+  it('of the session refuses reads of real tables, and those alone', () => {
+    const context = { ...plain, serializable: true };
+    const read = 'select * from branches';
+    expect(table.rewrite(read, plain)).toMatchObject({ action: 'rewrite' });
+    for (let time = 0; time < 3; time += 1) {
+      expect(table.rewrite(read, context)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
+    }
+    expect(table.rewrite('select * from orders', context)).toMatchObject({ action: 'rewrite' });
+    expect(table.rewrite('show create table branches', context)).toMatchObject({ action: 'rewrite' });
+    expect(table.rewrite("set tx_isolation = 'READ-COMMITTED'", context)).toMatchObject({ action: 'pass' });
   });
 });
 
