@@ -63,6 +63,11 @@ describe('what an error tells', () => {
         stack: expect.stringContaining('TypeError') as unknown as string,
       },
     ],
+    ...['PROTOCOL_CONNECTION_LOST', 'ECONNRESET', '57P01'].map((code): [string, unknown, object] => [
+      `a lost connection’s (${code})`,
+      Object.assign(new Error('Connection lost'), { code }),
+      { exitCode: 1, cause: 'the connection to a server was lost: Connection lost' },
+    ]),
     ['no error at all', 'text', { exitCode: 1, cause: 'text' }],
     [
       'a scenario’s',
