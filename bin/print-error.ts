@@ -50,7 +50,14 @@ const SYSTEM: Record<string, string> = {
 const LOST = new Set('PROTOCOL_CONNECTION_LOST ECONNRESET EPIPE ETIMEDOUT 57P01 57P02 57P03'.split(' '));
 
 /** Errors of the toolkit's own parts whose message has cause and remedy already. By name, so that none of those parts is loaded for it. */
-const SPEAKING = new Set(['RunFolderError', 'ShadowDbError', 'ShadowNameError', 'EngineError', 'AgentConfigError']);
+const SPEAKING = new Set([
+  'RunFolderError',
+  'ShadowDbError',
+  'SeedError',
+  'ShadowNameError',
+  'EngineError',
+  'AgentConfigError',
+]);
 
 export function tell(error: unknown): Told {
   if (error instanceof ScenarioError) {
