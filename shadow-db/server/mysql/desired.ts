@@ -243,7 +243,16 @@ function views(
       warnings.push(`view ${own.label} is left out: ${result.code}: ${result.message}`);
       continue;
     }
-    const reads = result.action === 'rewrite' ? result.reads.map(({ target }) => target) : [];
+    const refs = result.action === 'rewrite' ? result.reads : [];
+    // measured: FOR UPDATE on a view, and INSERT … SELECT from it, lock rows of every table that it reads
+    const real = refs.find(({ schema, table }) => names.mapping.classOf(schema, table) === 'real-read');
+    if (real !== undefined) {
+      const what = `${real.schema}.${real.table}`;
+      warnings.push(
+        `view ${own.label} reads the real table ${what}: FOR UPDATE on the view, or a statement that writes and reads it, locks real rows. Class ${what} shadow, with a seed, where services do that`,
+      );
+    }
+    const reads = refs.map(({ target }) => target);
     found.push({ ...own, view: { ...view, definition: result.sql }, reads });
   }
   return found;
