@@ -62,18 +62,26 @@ export async function publicGrants(db: Db, names: Names): Promise<string[]> {
     .map(({ line }) => line);
 }
 
-/** An account may be taken over only when all its rights are of the kind that this module gives. */
-export function isOurs(grant: string, names: Names): boolean {
-  if (/^GRANT USAGE ON \*\.\* /.test(grant)) return true;
+/**
+ * The right that speaks against an account being ours; undefined: it may be taken over, or dropped. All its rights must be of the kind that this module gives, and
+ * one of them on a shadow, unless it has none: an account that only reads real tables is a report's, or an analyst's.
+ */
+export function foreignGrant(grants: GrantState, names: Names): string | undefined {
+  const rights = grants.filter((grant) => !/^GRANT USAGE ON \*\.\* /.test(grant));
+  const foreign = rights.find((grant) => kindOf(grant, names) === 'foreign');
+  return foreign ?? (rights.some((grant) => kindOf(grant, names) === 'shadow') ? undefined : rights[0]);
+}
+
+function kindOf(grant: string, names: Names): 'shadow' | 'read' | 'foreign' {
   const [parsed] = parseGrants([grant]);
-  if (parsed === undefined || parsed.grantOption || parsed.hasColumns || parsed.table === '*') return false;
+  if (parsed === undefined || parsed.grantOption || parsed.hasColumns || parsed.table === '*') return 'foreign';
   const { schema, table, rights } = parsed;
-  if (names.databases.includes(schema) && rights.join() === 'SELECT') return true;
   const isShadow =
     names.options.mode === 'schema'
       ? names.mapping.isShadowSchema(schema)
       : names.databases.includes(schema) && names.mapping.isShadowName(schema, table);
-  return isShadow && rights.every((right) => shadowRights.includes(right));
+  if (isShadow && rights.every((right) => shadowRights.includes(right))) return 'shadow';
+  return names.databases.includes(schema) && rights.join() === 'SELECT' ? 'read' : 'foreign';
 }
 
 const shadowRights = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
@@ -110,7 +118,7 @@ export function accountSteps(sides: Sides, wanted: Desired, grants: GrantState |
       reason: 'the backstop: no rights yet',
     });
   } else {
-    const foreign = grants.find((grant) => !isOurs(grant, names));
+    const foreign = foreignGrant(grants, names);
     if (foreign !== undefined) {
       throw new ShadowDbError('ACCOUNT_TAKEN', `${who} has: ${foreign.replace(/ IDENTIFIED BY .*/, '')}`);
     }

@@ -439,3 +439,29 @@ describe('servers of another kind', () => {
     }
   });
 });
+
+it('an account that only reads real tables is somebody else’s: neither taken over nor dropped', async () => {
+  await test.run('create table a (id int primary key)', 'create table rates (id int primary key)');
+  const { user, password } = await test.user('select on {main}.rates');
+  const options = test.options({ a: 'shadow', rates: 'real-read' }, { account: { user, password: 'other' } });
+  await expect(plan(test.db, options)).rejects.toThrow(/^ACCOUNT_TAKEN: .* has: GRANT SELECT ON `\w+`\.`rates`/);
+  const { account: _, ...without } = options;
+  await provision(test.db, await plan(test.db, without));
+  expect((await clean(test.db, options, { what: 'drop', dryRun: false })).account).toBeUndefined();
+  await (await test.connect(user, password, test.main)).query('select * from rates');
+});
+
+it.each([[[]], [['select, insert, update, delete on {main}.a_shadow', 'select on {main}.rates']]])(
+  'an account with %j is taken over',
+  async (grants: string[]) => {
+    await test.run('create table a (id int primary key)', 'create table rates (id int primary key)');
+    await test.run('create table a_shadow (id int primary key)');
+    const { user } = await test.user(...grants);
+    await test.run('drop table a_shadow');
+    const options = test.options({ a: 'shadow', rates: 'real-read' }, { account: { user, password: 'p' } });
+    await provision(test.db, await plan(test.db, options), { password: 'p' });
+    const restricted = await test.connect(user, 'p', test.main);
+    expect(await verify(test.db, options, { shadowAccountDb: dbOf(restricted) })).toMatchObject({ ok: true });
+    expect((await clean(test.db, options, { what: 'drop', dryRun: false })).account).toBe(user);
+  },
+);

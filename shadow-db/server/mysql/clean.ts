@@ -2,7 +2,7 @@ import { quoteName } from '../../names.js';
 import { type Db, ShadowDbError, textOf } from '../db.js';
 import { seedLockName } from '../seed/run.js';
 import { isSeedHelper } from '../seed/sources.js';
-import { accountName, isOurs, readGrants } from './account.js';
+import { accountName, foreignGrant, readGrants } from './account.js';
 import { type CleanProgress, keepingOf, removeRun } from './clean-run.js';
 import { drift } from './drift.js';
 import { guardShadowOnly } from './guard.js';
@@ -281,7 +281,7 @@ function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], repor
 async function dropAccount(db: Db, names: Names, report: CleanReport): Promise<void> {
   const { account } = names.options;
   const grants = await readGrants(db, account);
-  if (account === undefined || grants === undefined || !grants.every((grant) => isOurs(grant, names))) return;
+  if (account === undefined || grants === undefined || foreignGrant(grants, names) !== undefined) return;
   report.account = account.user;
   const sql = `DROP USER ${accountName(account)}`;
   report.statements.push(sql);
