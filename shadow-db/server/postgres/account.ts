@@ -84,8 +84,20 @@ export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen 
   return [...grants.values()];
 }
 
+/**
+ * The right that speaks against a role being ours; undefined: it may be taken over, or dropped. All its rights must be of the kind that this module gives. One that
+ * reads real tables and reaches no shadow is a report's, or an analyst's.
+ */
+export function foreignGrant(grants: readonly Grant[], names: Names): Grant | undefined {
+  const foreign = grants.find((grant) => !isOurs(grant, names));
+  if (foreign !== undefined) return foreign;
+  const onTables = grants.filter(({ kind }) => kind === 'table');
+  const reaches = onTables.some(({ schema, name }) => names.isShadow({ schema, table: name }));
+  return reaches ? undefined : onTables[0];
+}
+
 /** A right of the kind that this module gives: more on a real object means that the account is somebody else's. */
-export function isOurs(grant: Grant, names: Names): boolean {
+function isOurs(grant: Grant, names: Names): boolean {
   if (grant.mayGrant) return false;
   if (grant.kind === 'database') return grant.rights.join() === 'CONNECT';
   const near = names.realSchemas.includes(grant.schema) || names.shadowSchemas.includes(grant.schema);
@@ -106,7 +118,7 @@ export function checkRole(user: string, role: RoleState | undefined, names: Name
   if (role.attributes.length > 0) taken(`has ${role.attributes.join(', ')}`);
   if (role.memberOf.length > 0) taken(`is a member of ${role.memberOf.join(', ')}`);
   if (role.elsewhere > 0) taken(`owns objects, or has rights in other databases (${role.elsewhere})`);
-  const foreign = role.grants.find((grant) => !isOurs(grant, names));
+  const foreign = foreignGrant(role.grants, names);
   if (foreign) taken(`has ${foreign.rights.join(', ')} on ${foreign.kind} ${foreign.schema}.${foreign.name}`);
 }
 

@@ -1,6 +1,6 @@
 import type { TableName } from '../../mapping.js';
 import { type Db, ShadowDbError, type ShadowDbErrorCode } from '../db.js';
-import { isOurs, objectOf, readRole } from './account.js';
+import { foreignGrant, objectOf, readRole } from './account.js';
 import { type Desired, type DesiredTable, desired } from './desired.js';
 import { differences } from './drift.js';
 import { guardShadowOnly } from './guard.js';
@@ -312,7 +312,7 @@ async function dropRole(db: Db, names: Names, report: CleanReport): Promise<void
     role.elsewhere > 0
   )
     return;
-  if (!role.grants.every((grant) => isOurs(grant, names))) return;
+  if (foreignGrant(role.grants, names) !== undefined) return;
   report.account = user;
   // rights on what is dropped go with it
   for (const grant of role.grants) {

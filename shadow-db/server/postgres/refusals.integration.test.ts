@@ -547,6 +547,12 @@ describe('plan and provision', () => {
     await test.client.query(
       `ALTER DEFAULT PRIVILEGES REVOKE INSERT ON TABLES FROM ${user}; GRANT SELECT ON ${schema}.v TO ${user}`,
     );
+    // a report's account
+    await expect(plan(test.db, chosen)).rejects.toThrow(/^ACCOUNT_TAKEN: role \w+ has SELECT on table/);
+    expect((await clean(test.db, chosen, { what: 'drop', dryRun: false })).account).toBeUndefined();
+    await test.client.query(`REVOKE SELECT ON ${schema}.v FROM ${user}`);
+    await provision(test.db, await plan(test.db, chosen), { password: 'x' });
+    await test.client.query(`GRANT SELECT ON ${schema}.v TO ${user}`);
     const planned = await plan(test.db, chosen);
     expect(planned.steps.map(({ sql: text }) => text)).toContain(
       `REVOKE SELECT ON TABLE "${schema}"."v" FROM "${user}"`,
