@@ -159,6 +159,38 @@ describe('pool', () => {
     expect(await shadowNames()).toEqual(["rea'l\\ü"]);
   });
 
+  it.each<[string, object, string, number]>([
+    // what, options of the service's pool, refused or not: text beyond ASCII, and the rows there are then
+    ['utf8mb4', {}, 'no error', 3],
+    ['utf8mb3', { charset: 'UTF8_GENERAL_CI' }, 'no error', 3],
+    ['latin1', { charset: 'LATIN1_SWEDISH_CI' }, 'no error', 3],
+    ['gbk', { charset: 'GBK_CHINESE_CI' }, 'SQL_REFUSED', 2],
+    ['sjis', { charset: 'SJIS_JAPANESE_CI' }, 'SQL_REFUSED', 2],
+    ['without IGNORE_SPACE', { flags: ['-IGNORE_SPACE'] }, 'no error', 3],
+    ['rows as arrays, with a cast of the service’s', { rowsAsArray: true, typeCast: () => 'cast' }, 'no error', 3],
+    ['nested rows, and text for all', { nestTables: true, dateStrings: true, typeCast: false }, 'no error', 3],
+    [
+      'big numbers as text',
+      { supportBigNumbers: true, bigNumberStrings: true, namedPlaceholders: true },
+      'no error',
+      3,
+    ],
+  ])('keeps apart whatever the driver is set to: %s', async (_what, options, text, count) => {
+    const promised = pool({ connectionLimit: 1, ...options }).promise();
+    await inShadow(async () => {
+      // twice: what the first answers taught must hold for a connection that is used again
+      for (const who of ['a', 'b']) {
+        await promised.execute(INSERT, [who, 1]);
+        await promised.query('SELECT o.who FROM orders o JOIN branches b ON b.id = 1');
+      }
+      expect(await codeOf(promised.query(INSERT, ['é', 1]))).toBe(text);
+      for (const sql of ['SET NAMES gbk', "SET sql_mode = 'ANSI_QUOTES'", 'SELECT COUNT(*) FROM `orders_shadow`']) {
+        expect([sql, await codeOf(promised.query(sql))]).toEqual([sql, 'SQL_REFUSED']);
+      }
+    });
+    expect([await names(), (await shadowNames()).length]).toEqual([[], count]);
+  });
+
   it('does not lock real rows by reading them in a statement that writes', async () => {
     const lease = await inShadow(() => pool().promise().getConnection());
     await inShadow(async () => {
