@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Connection, createConnection } from 'mysql2/promise';
 import pg from 'pg';
 import { env as fixture, minimal } from '../orchestrator/scenario/fixtures/text.js';
+import { Presence } from '../orchestrator/stores/presence.js';
 
 const stressFile = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'bin', 'stress.js');
 const suffix = randomBytes(4).toString('hex');
@@ -240,6 +241,22 @@ describe('stress shadow-db on MariaDB, from nothing to nothing', () => {
     const left = await rows('SHOW TABLES FROM @db');
     expect(left.map((row) => Object.values(row)[0]).sort()).toEqual(['accounts', 'order_00', 'order_01']);
     expect([await count('accounts'), await count('order_00')]).toEqual([20, 60]);
+  });
+
+  it('removes nothing while a run uses the database, but what belongs to another run', async () => {
+    await shadowDb(['provision', 's.yaml', '--apply']);
+    const run = await Presence.enter(() => createConnection({ uri: process.env.SHADOWLINE_TEST_MYSQL_URL! }), database);
+    try {
+      for (const more of [[], ['--mode', 'drop']]) {
+        const { code, err } = await shadowDb(['clean', 's.yaml', '--apply', ...more]);
+        expect([code, err]).toEqual([3, expect.stringContaining(`a run uses ${database}`)]);
+      }
+      expect((await shadowDb(['clean', 's.yaml'])).code).toBe(0);
+      expect((await shadowDb(['clean', 's.yaml', '--run', 'other', '--apply'])).code).toBe(0);
+    } finally {
+      await run.leave();
+    }
+    expect((await shadowDb(['clean', 's.yaml', '--mode', 'drop', '--apply'])).code).toBe(0);
   });
 
   it('does not take a run id that is none, nor two stores of one name', async () => {

@@ -1,6 +1,8 @@
 import * as server from '@shadowline/shadow-db/server';
 import type { MysqlScenario } from '../../orchestrator/scenario/index.js';
+import { runLocks } from '../../orchestrator/stores/presence.js';
 import { mysqlOptions } from '../../orchestrator/stores/shadow-options.js';
+import { CliError, exitCodes } from '../exit-codes.js';
 import { addressOf } from './address.js';
 import { type Address, connectMysql, type OpenDb } from './connect.js';
 import { passwordOf, type ShadowStore } from './store.js';
@@ -38,7 +40,11 @@ export async function mysqlStore(name: string, scenario: MysqlScenario): Promise
       return server.verify(db, options, { shadowAccountDb });
     },
     seed: (seedPlan, asked) => server.seed(db, seedPlan, asked),
-    clean: (asked) => server.clean(db, options, asked),
+    async clean(asked) {
+      // the rows of one run may go while others go on
+      if (asked.dryRun === false && asked.run === undefined) await refuseWhileRunning(db, address.database);
+      return server.clean(db, options, asked);
+    },
     audit: (asked) =>
       server.finishAudit(
         db,
@@ -50,4 +56,17 @@ export async function mysqlStore(name: string, scenario: MysqlScenario): Promise
       await Promise.allSettled(open.map((one) => one.close()));
     },
   };
+}
+
+/** @throws CliError while a run uses the database: what it reads would vanish under it, and its proof with it */
+async function refuseWhileRunning(db: OpenDb, database: string): Promise<void> {
+  const locks = runLocks(database);
+  const [row] = await db.query(`SELECT ${locks.map(() => '(IS_USED_LOCK(?) IS NOT NULL)').join(' + ')} AS n`, locks);
+  const runs = Number(row?.n ?? 0);
+  if (runs === 0) return;
+  throw new CliError(
+    exitCodes.preflight,
+    `${runs === 1 ? 'a run uses' : `${runs} runs use`} ${database}: nothing was removed`,
+    'wait until it has ended, or clean the rows of an earlier run alone: --run <id>',
+  );
 }

@@ -23,7 +23,7 @@ export class Presence {
 
   /** @throws Error when somebody cleans for longer than a minute, or too many runs are here */
   static async enter(connect: () => Promise<Connection>, database: string): Promise<Presence> {
-    const prefix = `shadowline.run.${createHash('sha256').update(database).digest('hex').slice(0, 16)}`;
+    const prefix = prefixOf(database);
     const connection = await connect();
     // without a listener its loss would end the process; what it held is gone then, and the next query says so
     connection.on('error', () => undefined);
@@ -60,6 +60,15 @@ export class Presence {
     await this.#connection.query('DO RELEASE_LOCK(?)', [`${this.#prefix}.${this.#slot}`]).catch(() => undefined);
     this.#connection.destroy();
   }
+}
+
+/** Named locks of which a run holds one: whoever only wants to know asks IS_USED_LOCK. */
+export function runLocks(database: string): string[] {
+  return [...Array(SLOTS).keys()].map((slot) => `${prefixOf(database)}.${slot}`);
+}
+
+function prefixOf(database: string): string {
+  return `shadowline.run.${createHash('sha256').update(database).digest('hex').slice(0, 16)}`;
 }
 
 async function gated<T>(connection: Connection, prefix: string, work: () => Promise<T>): Promise<T> {
