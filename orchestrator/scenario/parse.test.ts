@@ -429,7 +429,7 @@ describe('a scenario that is wrong', () => {
         '  postgres: { pg: { url: "postgres://u@h/d", account: a, tables: { shadow: [t] }, seed: { t: {}, u: {} } } }',
       ),
       [
-        'scenario.yaml:9:97: shadow.postgres.pg.seed.u: table u is not among tables.shadow, so it has no shadow to seed | add it there, or leave it out here',
+        'scenario.yaml:9:98: shadow.postgres.pg.seed.u: table u is not among tables.shadow, so it has no shadow to seed | add it there, or leave it out here',
       ],
     ],
     [

@@ -33,6 +33,8 @@ export interface SeedSession {
   readonly canInsertSelect: boolean;
   /** Throws SeedError SEED_POOL: settings of a session are nothing on a pool, which sends each statement where it likes. */
   checkSame(): Promise<void>;
+  /** The same at the end of each transaction, where `checkSame` cannot be sure. */
+  checkStill?(): Promise<void>;
   /** From now on all reads are as of one moment. */
   snapshot(): Promise<void>;
   /** False: another seeder has it. A seeder that was killed keeps it until the server notices. */

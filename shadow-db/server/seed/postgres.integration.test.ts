@@ -207,6 +207,69 @@ describe('seeding on a real PostgreSQL', () => {
     expect(await drift(test.db, other)).toEqual([]);
   });
 
+  it('composite and text keys, in the order of their collation, whatever they are called', async () => {
+    test = await SeedingPostgres.create([
+      'CREATE TABLE words (lang char(2), k0 varchar(40) COLLATE "en-x-icu", "Day" date, n numeric(6,2), b bytea, note text, PRIMARY KEY (k0, lang, "Day", n, b))',
+      `INSERT INTO words SELECT (ARRAY['de', 'EN', 'ö'])[1 + n % 3], (ARRAY['a', 'B', 'ä', 'Z\\x', '日''s'])[1 + n % 5] || n / 7, '2024-01-01'::date + n % 11, n / 4.0, decode(lpad(to_hex(n), 4, '0'), 'hex'), 'x'
+         FROM generate_series(1, 2000) n`,
+      'CREATE TABLE unordered (code text, day timestamptz)',
+      'CREATE UNIQUE INDEX ON unordered (code, day)',
+      'ALTER TABLE unordered ALTER code SET NOT NULL, ALTER day SET NOT NULL',
+      "INSERT INTO unordered SELECT md5(n::text), 'infinity'::timestamptz FROM generate_series(1, 700) n",
+      'CREATE TABLE keyless (a text, b integer)',
+      "INSERT INTO keyless SELECT CASE WHEN n % 2 = 0 THEN 'same' END, 1 FROM generate_series(1, 50) n",
+    ]);
+    const names = ['words', 'unordered', 'keyless'];
+    for (const options of [{}, { source: await test.other(), snapshot: true }]) {
+      const seeding = await test.shadowed(names, { words: {}, unordered: {}, keyless: {} });
+      expect(seeding.warnings).toEqual(['keyless has no key to divide it by: one statement copies it']);
+      expect(seeding.tables.map(({ keyColumns }) => keyColumns.length).sort()).toEqual([0, 2, 5]);
+      await seed(test.db, seeding, { maxChunkRows: 37, ...options });
+      await same(...names);
+      await clean(test.db, test.options(names, {}), { dryRun: false, what: 'drop' });
+    }
+    await seed(test.db, await test.shadowed(names, { words: { where: "k0 LIKE 'a%'", sample: 99 } }), {
+      maxChunkRows: 37,
+    });
+    expect(
+      await test.column("SELECT count(*) || ' ' || count(*) FILTER (WHERE k0 LIKE 'a%') FROM words_shadow"),
+    ).toEqual(['99 99']);
+  });
+
+  it('one parent may have very many children, and a snapshot is of one moment', async () => {
+    test = await SeedingPostgres.create([
+      'CREATE TABLE hubs (id integer PRIMARY KEY, code text NOT NULL UNIQUE)',
+      "INSERT INTO hubs SELECT n, 'c' || n FROM generate_series(1, 1500) n",
+      'CREATE TABLE spokes (id integer PRIMARY KEY, hub text CONSTRAINT hub REFERENCES hubs (code))',
+      'CREATE INDEX ON spokes (hub)',
+      "INSERT INTO spokes SELECT n, 'c' || CASE WHEN n % 2 = 0 THEN 7 ELSE 1 + n % 1500 END FROM generate_series(1, 26000) n",
+    ]);
+    const seeding = await test.shadowed(['hubs', 'spokes'], { hubs: { where: 'id <= 1000', children: true } });
+    const expected = await test.digest('(SELECT s.* FROM spokes s JOIN hubs h ON h.code = s.hub WHERE h.id <= 1000)');
+    const user = await test.other();
+    let isChanged = false;
+    const source = await test.other();
+    const watched = {
+      query: async (sql: string, params?: unknown[]) => {
+        if (sql.startsWith('SELECT quote_literal') && !isChanged) {
+          isChanged = true;
+          await user.query("DELETE FROM spokes WHERE id % 3 = 0; UPDATE spokes SET hub = 'c1'");
+        }
+        return source.query(sql, params);
+      },
+    };
+    const report = await seed(test.db, seeding, { source: watched, snapshot: true, maxChunkRows: 5000 });
+    expect(isChanged).toBe(true);
+    expect(report.closure).toEqual([]);
+    expect(await test.digest('spokes_shadow')).toBe(expected);
+    expect(await test.column('SELECT count(*) FROM hubs_shadow')).toEqual(['1000']);
+    expect(
+      await test.column(
+        "SELECT count(*) FROM pg_stat_activity WHERE state ~ 'in transaction' AND datname = current_database()",
+      ),
+    ).toEqual(['0']);
+  });
+
   it('samples: the same rows each time, more hold the fewer, a number is exact, and parents come along', async () => {
     test = await SeedingPostgres.create(bank);
     const chosen = async (sample: string | number): Promise<string[]> => {

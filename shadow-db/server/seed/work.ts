@@ -94,6 +94,7 @@ export class Work {
       try {
         await db.query('START TRANSACTION');
         const result = await work();
+        await this.session.checkStill?.();
         await db.query('COMMIT');
         return result;
       } catch (error) {
