@@ -37,9 +37,9 @@ export interface SeedSession {
   checkStill?(): Promise<void>;
   /** From now on all reads are as of one moment. */
   snapshot(): Promise<void>;
-  /** False: another seeder has it. A seeder that was killed keeps it until the server notices. */
-  lock(name: string): Promise<boolean>;
-  unlock(name: string): Promise<void>;
+  /** False: another seeder has it. A seeder that was killed keeps it until the server notices. @param schema where the shadow side is kept */
+  lock(name: string, schema: string): Promise<boolean>;
+  unlock(name: string, schema: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import type { Db } from '../db.js';
+import { lockSubject } from '../postgres/lock.js';
 import { sqlState } from '../postgres/session.js';
 import type { SeedSession } from './dialect.js';
 import { SeedError, type SeedErrorCode } from './errors.js';
@@ -113,17 +114,27 @@ export class PostgresSession implements SeedSession {
     await this.db.query('SELECT 1 AS x');
   }
 
-  async lock(name: string): Promise<boolean> {
+  /** The lock of provisioning and cleaning as well, which this session may hold already: nobody would notice rows that were cleaned away meanwhile. */
+  async lock(name: string, schema: string): Promise<boolean> {
+    const taken: string[] = [];
     try {
-      await this.db.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [name]);
+      for (const one of [lockSubject(schema), name]) {
+        await this.db.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [one]);
+        taken.push(one);
+      }
       return true;
     } catch (error) {
+      for (const one of taken) await this.release(one);
       if (sqlState(error) === '55P03') return false;
       throw error;
     }
   }
 
-  async unlock(name: string): Promise<void> {
+  async unlock(name: string, schema: string): Promise<void> {
+    for (const one of [name, lockSubject(schema)]) await this.release(one);
+  }
+
+  private async release(name: string): Promise<void> {
     await this.db.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [name]);
   }
 

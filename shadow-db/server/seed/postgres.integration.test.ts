@@ -95,7 +95,19 @@ describe('seeding on a real PostgreSQL', () => {
     });
     expect(seeding.steps.map(({ sql }) => sql).join()).not.toContain('secret');
     await expect(seed(test.db, seeding)).rejects.toThrow(/SEED_KEY/);
-    await seed(test.db, seeding, { ...small, maskKey: 'secret' });
+    const sent: string[] = [];
+    const watched = {
+      query: (sql: string, params: unknown[] = []) => {
+        sent.push(sql, ...params.map(String));
+        return test.db.query(sql, params);
+      },
+    };
+    await seed(watched, seeding, { ...small, maskKey: 'secret' });
+    expect(sent.length).toBeGreaterThan(100);
+    expect(sent.filter((text) => text.includes('secret'))).toEqual([]);
+    await expect(seed(test.db, seeding, { maskKey: 'other' })).rejects.toThrow(
+      /SEED_CHANGED: \w+ was seeded.*another key/,
+    );
     const tokens = new Tokens('secret');
     const first = Number(seeding.tables.find(({ key }) => key === 'customers')?.firstShadowId);
     const real = await test.rows('SELECT * FROM customers ORDER BY id');
@@ -378,6 +390,48 @@ describe('seeding on a real PostgreSQL', () => {
     await user1.query('ROLLBACK');
     await same(...tables);
     expect(await drift(own, options)).toEqual([]);
+  });
+
+  it('waits out a lock, keeps to bounds, and is alone with the shadow tables', async () => {
+    test = await SeedingPostgres.create(bank);
+    const options = test.options(tables, whole);
+    const seeding = await test.shadowed(tables, whole);
+    const blocker = await test.other();
+    let failures = 0;
+    let isBlocked = false;
+    const watched = {
+      query: async (sql: string, params?: unknown[]) => {
+        if (/^WITH copied .*"transfers_shadow"/.test(sql) && !isBlocked) {
+          isBlocked = true;
+          await blocker.query('BEGIN; LOCK TABLE transfers_shadow IN SHARE MODE');
+        }
+        const given = params?.map((value) => (value === '3000' ? '200' : value));
+        return test.db.query(sql, given).catch(async (error: unknown) => {
+          failures += 1;
+          await blocker.query('ROLLBACK');
+          throw error;
+        });
+      },
+    };
+    const startMs = performance.now();
+    const report = await seed(watched, seeding, { maxChunkRows: 400, ratePerSec: 10_000 });
+    expect(failures).toBe(1);
+    expect(performance.now() - startMs).toBeGreaterThan(500);
+    expect(report.tables.reduce((sum, { rows }) => sum + rows, 0)).toBe(5400);
+    await same(...tables);
+    await clean(test.db, options, { dryRun: false });
+    const busy = seed(test.db, seeding, { ...small, bounds: { threadsRunning: 0 }, patienceMs: 50 });
+    await expect(busy).rejects.toThrow(/SEED_LOAD: \d+ threads run, the bound is 0/);
+    let meanwhile: Promise<unknown> | undefined;
+    await seed(test.db, seeding, {
+      ...small,
+      bounds: { threadsRunning: 10_000, lockWaits: 10_000, replicaLagSec: 1 },
+      onProgress: () => {
+        meanwhile ??= clean(blocker, options, { dryRun: false }).catch((error: Error) => error.message);
+      },
+    });
+    expect(await meanwhile).toMatch(/LOCKED/);
+    await same(...tables);
   });
 
   it('mends what dangles, since real rows change while they are copied', async () => {

@@ -42,11 +42,13 @@ export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): P
   let isLocked = false;
   let source: SeedSession | undefined;
   let putBack: PutBack | undefined;
-  let isWhole = false;
   try {
     await session.checkSame();
-    if (!(await session.lock(lock)))
-      throw new SeedError('SEED_BUSY', `another seeder fills the tables of ${plan.journal.schema}`);
+    if (!(await session.lock(lock, plan.journal.schema)))
+      throw new SeedError(
+        'SEED_BUSY',
+        `another seeder fills the tables of ${plan.journal.schema}, or they are changed`,
+      );
     isLocked = true;
     if (options.source !== undefined) source = await openSource(dialect, options.source, options.snapshot === true);
     const work = new Work(plan, options, session, await Journal.open(db, sql, plan.journal), async () => {
@@ -58,14 +60,16 @@ export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): P
     if (isDue) await work.open();
     const tables = await fill(work, states);
     const closure = isDue ? await finish(work) : [];
-    isWhole = true;
+    const whole = putBack;
+    putBack = undefined;
+    await whole?.(true);
     return { tables, closure, ms: performance.now() - startMs };
   } catch (error) {
     throw dialect.translated(error, 'seeding');
   } finally {
     // without a connection nothing can be put back; the server has rolled back, and let go of the lock
-    await putBack?.(isWhole).catch(() => undefined);
-    if (isLocked) await session.unlock(lock).catch(() => undefined);
+    await putBack?.(false).catch(() => undefined);
+    if (isLocked) await session.unlock(lock, plan.journal.schema).catch(() => undefined);
     await session.close().catch(() => undefined);
     if (source) {
       await source.db.query('ROLLBACK').catch(() => undefined);
