@@ -192,6 +192,7 @@ function readMysql(reader: Reader): MysqlStoreConfig {
       return 'refuse' as const;
     }),
     truncate: reader.boolean('truncate', false),
+    readLocks: reader.boolean('readLocks', false),
   };
   if (mode === 'instance' && instance === undefined) reader.problem('instance', 'is missing: mode is "instance"');
   account.done();

@@ -49,6 +49,8 @@ export interface MysqlStoreConfig {
   tables: Record<string, 'shadow' | 'real-read' | 'refuse'>;
   /** Lets TRUNCATE through to shadow tables; it commits implicitly and resets AUTO_INCREMENT. */
   truncate: boolean;
+  /** Lets statements that write read real-read tables, though InnoDB locks the rows that they read until the transaction ends. */
+  readLocks: boolean;
 }
 
 export type EgressRule =

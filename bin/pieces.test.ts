@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
+import { SeedError } from '@shadowline/shadow-db/server';
 import type { RecordedRequest } from '../orchestrator/recording/recording.js';
 import { env } from '../orchestrator/scenario/fixtures/text.js';
 import { ScenarioError, validateScenario } from '../orchestrator/scenario/index.js';
@@ -61,6 +62,20 @@ describe('what an error tells', () => {
         exitCode: 1,
         cause: 'unexpected error: x is undefined',
         stack: expect.stringContaining('TypeError') as unknown as string,
+      },
+    ],
+    ...['PROTOCOL_CONNECTION_LOST', 'ECONNRESET', '57P01'].map((code): [string, unknown, object] => [
+      `a lost connection’s (${code})`,
+      Object.assign(new Error('Connection lost'), { code }),
+      { exitCode: 1, cause: 'the connection to a server was lost: Connection lost' },
+    ]),
+    [
+      'the seeder’s',
+      new SeedError('SEED_CONNECTION', 'copying rows of orders: the connection was lost'),
+      {
+        exitCode: 1,
+        cause: expect.stringMatching(/^SEED_CONNECTION: .*Seed again/) as unknown as string,
+        remedy: undefined,
       },
     ],
     ['no error at all', 'text', { exitCode: 1, cause: 'text' }],

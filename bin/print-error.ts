@@ -46,8 +46,18 @@ const SYSTEM: Record<string, string> = {
   EMFILE: 'too many open files: raise the limit (ulimit -n)',
 };
 
+/** Of drivers and sockets; the last three of PostgreSQL: the server was stopped, or somebody ended the session. */
+const LOST = new Set('PROTOCOL_CONNECTION_LOST ECONNRESET EPIPE ETIMEDOUT 57P01 57P02 57P03'.split(' '));
+
 /** Errors of the toolkit's own parts whose message has cause and remedy already. By name, so that none of those parts is loaded for it. */
-const SPEAKING = new Set(['RunFolderError', 'ShadowDbError', 'ShadowNameError', 'EngineError', 'AgentConfigError']);
+const SPEAKING = new Set([
+  'RunFolderError',
+  'ShadowDbError',
+  'SeedError',
+  'ShadowNameError',
+  'EngineError',
+  'AgentConfigError',
+]);
 
 export function tell(error: unknown): Told {
   if (error instanceof ScenarioError) {
@@ -72,6 +82,13 @@ export function tell(error: unknown): Told {
     };
   if (SPEAKING.has(error.constructor.name))
     return { exitCode: exitCodes.unexpected, cause: error.message, remedy: undefined };
+  if (typeof code === 'string' && LOST.has(code)) {
+    return {
+      exitCode: exitCodes.unexpected,
+      cause: `the connection to a server was lost: ${error.message}`,
+      remedy: 'see whether the server is up, then give the same command again: what was finished stays',
+    };
+  }
   if (typeof code === 'string' && code.startsWith('ER_')) {
     return {
       exitCode: exitCodes.unexpected,

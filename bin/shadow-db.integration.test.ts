@@ -116,6 +116,8 @@ beforeAll(async () => {
       seed: ${seed(sample)}
 `;
   writeFileSync(join(folder, 's.yaml'), minimal + store(''));
+  const second = `{ url: env:CLI_PG, account: { user: ${role}, passwordEnv: CLI_PASSWORD }, tables: { shadow: [orders] } }`;
+  writeFileSync(join(folder, 'twice.yaml'), `${minimal}${store('')}  postgres: { main: ${second} }\n`);
   writeFileSync(
     join(folder, 'pg.yaml'),
     `${minimal}  postgres: { pg: { url: env:CLI_PG, account: { user: ${role}, passwordEnv: CLI_PASSWORD }, tables: { shadow: [orders, people] }, seed: { people: { where: id > 2, idOffset: reserved, mask: { mail: email } } } } }\n`,
@@ -244,6 +246,12 @@ describe('stress shadow-db on MariaDB, from nothing to nothing', () => {
     const left = await rows('SHOW TABLES FROM @db');
     expect(left.map((row) => Object.values(row)[0]).sort()).toEqual(['accounts', 'order_00', 'order_01']);
     expect([await count('accounts'), await count('order_00')]).toEqual([20, 60]);
+  });
+
+  it('does not take a run id that is none, nor two stores of one name', async () => {
+    expect((await shadowDb(['clean', 's.yaml', '--run', 'a b'])).code).toBe(2);
+    const { code, err } = await shadowDb(['plan', 'twice.yaml', '--json']);
+    expect([code, JSON.parse(err).error.cause]).toEqual([2, expect.stringContaining('two stores are called "main"')]);
   });
 
   it('names the server that cannot be reached, without its password', async () => {

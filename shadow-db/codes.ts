@@ -21,7 +21,8 @@ export const sqlRefusals = {
   SQL_OTHER_SCHEMA: 'Tables of another schema must be classed as `schema.table`.',
   SQL_SHADOW_NAME: 'The statement names a shadow table or schema itself: was it rewritten twice?',
   SQL_REAL_WRITE: 'The table is classed real-read, so shadow traffic may not write to it.',
-  SQL_REAL_LOCK: 'The table is classed real-read, so shadow traffic may not lock its rows against real users.',
+  SQL_REAL_LOCK:
+    'The table is classed real-read, so shadow traffic may not lock its rows against real users. Class it shadow, with a seed, or read it in a statement of its own.',
   SQL_AMBIGUOUS: 'It is not certain which table is meant. Qualify the column, or use an alias.',
   SQL_NESTED_WITH: 'MariaDB resolves outer names inside a nested WITH to base tables. Put all WITH parts first.',
   SQL_FUNCTION: 'Only built-in functions are known not to touch tables; stored and loadable ones are refused.',

@@ -125,6 +125,74 @@ describe('pool', () => {
     expect(runtime.operations).toContain(`real mysql ${database}.orders insert ok`);
   });
 
+  it.each([1, 2])(
+    'takes back what it leased in shadow, given to the pool itself (%i connections)',
+    async (connectionLimit) => {
+      const one = pool({ connectionLimit });
+      const promised = one.promise();
+      for (const who of ['a', 'b']) {
+        await inShadow(async () => {
+          const lease: any = await call((done) => one.getConnection(done));
+          await call((done) => lease.query(INSERT, [who, 1], done));
+          one.releaseConnection(lease);
+        });
+      }
+      await inReal(() => promised.query(INSERT, ['real', 1]));
+      await inShadow(() => promised.query(INSERT, ['c', 1]));
+      expect([await names(), await shadowNames()]).toEqual([['real'], ['a', 'b', 'c']]);
+      expect(runtime.refusals).toEqual([]);
+    },
+  );
+
+  it('knows what a reset changes in the meaning of later text', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    const sql = 'SELECT COUNT (*) AS n FROM orders';
+    await inShadow(async () => {
+      const lease = await promised.getConnection();
+      // by a flag of the handshake, which a reset forgets: from then on it is a stored function
+      expect((await lease.query(sql))[0]).toEqual([{ n: 0 }]);
+      await lease.reset();
+      expect(await codeOf(lease.query(sql))).toBe('SQL_REFUSED');
+      await lease.query(INSERT, ["rea'l\\ü", 1]);
+      lease.release();
+    });
+    expect(await shadowNames()).toEqual(["rea'l\\ü"]);
+  });
+
+  it('does not lock real rows by reading them in a statement that writes', async () => {
+    const lease = await inShadow(() => pool().promise().getConnection());
+    await inShadow(async () => {
+      await lease.beginTransaction();
+      await lease.query(INSERT, ['a', 1]);
+      for (const sql of [
+        'INSERT INTO orders (who) SELECT name FROM branches',
+        'UPDATE orders SET who = (SELECT MAX(name) FROM branches)',
+        'SET @name = (SELECT name FROM branches WHERE id = 1)',
+      ]) {
+        expect([sql, await codeOf(lease.query(sql))]).toEqual([sql, 'SQL_REFUSED']);
+      }
+      await lease.query('SELECT name FROM branches INTO @name');
+      await lease.query('INSERT INTO orders (who) VALUES (@name)');
+    });
+    // waits for nobody
+    await ask(`SET SESSION innodb_lock_wait_timeout = 1; UPDATE ${database}.branches SET name = 'north' WHERE id = 1`);
+    await ask(`BEGIN; SELECT * FROM ${database}.branches FOR UPDATE; ROLLBACK`);
+    await inShadow(() => lease.commit());
+    lease.release();
+    expect(await shadowNames()).toEqual(['a', 'north']);
+  });
+
+  it('does not lock real rows by reading them in a SERIALIZABLE session', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    await inShadow(async () => {
+      for (const sql of ['SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE', "SET tx_isolation = 'SERIALIZABLE'"]) {
+        expect(await codeOf(promised.query(sql))).toBe('SQL_REFUSED');
+      }
+      await promised.query("SET SESSION transaction_isolation = 'READ-COMMITTED'");
+      expect((await promised.query('SELECT name FROM branches'))[0]).toEqual([{ name: 'north' }]);
+    });
+  });
+
   it('does so for callbacks, execute, named placeholders, object arguments and row arrays', async () => {
     const one = pool({ namedPlaceholders: true });
     await inShadow(async () => {

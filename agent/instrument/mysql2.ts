@@ -105,6 +105,9 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
     }),
     wrapMethod(prototype, 'releaseConnection', (original) => {
       return function releaseConnection(this: any, connection: any) {
+        // the service knows one pool only, and gives back to it what it got in shadow: ordinary work must not get that
+        const { _pool: owner } = connection;
+        if (owner && owner !== this && shared.twinPools.has(owner)) return owner.releaseConnection(connection);
         if (connection._pool && shared.twins.get(connection)?.broken) return connection.destroy();
         return original.call(this, connection);
       };
@@ -214,7 +217,9 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
       if (kind === 'ResetConnection') {
         twin.ledger.lost();
         twin.forgetRun();
-        return send(connection, command);
+        send(connection, command);
+        twin.ask(connection, (own) => send(connection, own));
+        return command;
       }
       twin.broken = true;
       const mode = context === undefined ? 'without a context' : 'in an ordinary request';
@@ -234,7 +239,9 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     if (kind === 'ResetConnection') twin.forgetRun();
     else if (kind !== 'Ping') twin.enterRun(shadow.flag.runId, connection, (own) => send(connection, own));
     redirectCommand(runtime, twin, command, kind, shadow);
-    return send(connection, command);
+    const sent = send(connection, command);
+    if (kind === 'ResetConnection') twin.ask(connection, (own) => send(connection, own));
+    return sent;
   }
 
   /** A closed connection has an addCommand of its own, which reports that. */

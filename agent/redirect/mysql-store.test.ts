@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { mysqlStore, TestRuntime } from './fixtures/test-runtime.js';
 import { addressOf, MysqlStores, twinConnectionConfig } from './mysql-store.js';
@@ -76,6 +77,17 @@ describe('options of a twin connection', () => {
     expect([twin.pool, twin.authSwitchHandler, twin.multipleStatements]).toEqual([undefined, undefined, false]);
     expect(twin.clientFlags & (1 << 16)).toBe(0);
     expect(real.user).toBe('app');
+  });
+
+  it('cannot share a socket that the service brings', () => {
+    const one = new TestRuntime({ mysql: { main: mysqlStore({ database: 'bank' }) } });
+    const store = new MysqlStores(one).require({ database: 'bank' });
+    process.env.SHADOWLINE_TEST_SHADOW_PASSWORD = 'shadow';
+    expect(() => twinConnectionConfig({ ...real, stream: new PassThrough() }, store, one)).toThrow(
+      /AGENT_NOT_READY.*"stream".*function/,
+    );
+    const open = () => new PassThrough();
+    expect(twinConnectionConfig({ ...real, stream: open }, store, one).stream).toBe(open);
   });
 
   it('go to the shadow schema, or to the shadow server', () => {

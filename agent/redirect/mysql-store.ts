@@ -67,12 +67,23 @@ export class MysqlStores {
 }
 
 function build(name: string, config: MysqlStoreConfig): MysqlStore | Error {
-  const { database, mode, suffix, schema, schemas, tables, truncate } = config;
+  const { database, mode, suffix, schema, schemas, tables, truncate, readLocks } = config;
   try {
     const create = (ignoreCase: boolean): Rewriter =>
       mode === 'instance'
         ? createRewriter({ dialect: 'mysql', mode: 'schema', database, schema: `${database}\u2192instance`, tables })
-        : createRewriter({ dialect: 'mysql', mode, database, suffix, schema, schemas, tables, truncate, ignoreCase });
+        : createRewriter({
+            dialect: 'mysql',
+            mode,
+            database,
+            suffix,
+            schema,
+            schemas,
+            tables,
+            truncate,
+            readLocks,
+            ignoreCase,
+          });
     let ignoring: Rewriter | undefined;
     const rewriterIgnoringCase = (): Rewriter => {
       ignoring ??= create(true);
@@ -115,6 +126,13 @@ export function twinConnectionConfig(real: any, store: MysqlStore, runtime: Agen
     throw runtime.refuse(
       'AGENT_NOT_READY',
       `mysql.${store.name}: the environment has no ${account.passwordEnv}, the password of the shadow account "${account.user}"`,
+    );
+  }
+  if (real.stream !== undefined && typeof real.stream !== 'function') {
+    // two connections on one socket: shadow statements would reach the server with the real account
+    throw runtime.refuse(
+      'AGENT_NOT_READY',
+      `mysql.${store.name}: the option "stream" is a socket, which its shadow twin cannot share: give a function that opens one`,
     );
   }
   const twin = cloneConfig(real);

@@ -58,19 +58,30 @@ export class MysqlTwin {
     // an 'error' without a listener would end the process
     connection.on('error', gone);
     connection.on('end', gone);
+    this.ask(connection, send);
+  }
+
+  /** A reset gives the session the server's settings of that moment, without init_connect: it is asked again, before anything else is sent. */
+  ask(connection: any, send: (command: any) => void): void {
     if (!this.store.rewrites) return;
     const options = {
-      sql: 'SELECT @@SESSION.sql_mode, VERSION(), @@character_set_client, @@lower_case_table_names',
+      // names of the isolation level differ by server and version
+      sql: `SHOW SESSION VARIABLES WHERE Variable_name IN ('sql_mode', 'version', 'character_set_client', 'lower_case_table_names',
+        'tx_isolation', 'transaction_isolation')`,
       rowsAsArray: false,
       nestTables: false,
       typeCast: true,
     };
     const command = connection.constructor.createQuery(options, () => undefined, undefined, connection.config);
-    const { done } = command;
+    const { start, done } = command;
+    command.start = (...args: unknown[]) => {
+      this.#session = {};
+      return start.apply(command, args);
+    };
     // not in the callback: the driver sends the next command before it calls back
     command.done = (...args: unknown[]) => {
       const answer = JSON.stringify(command._rows);
-      this.#session = sessionOf(answer);
+      this.#session = sessionOf(answer, connection.clientEncoding);
       this.#ignoresCase = ignoresCase(answer);
       return done.apply(command, args);
     };
@@ -204,8 +215,11 @@ export class MysqlTwin {
   }
 }
 
-/** `answer`: rows, as JSON, with the session's sql_mode and the server's version. Without a version nothing is known. */
-export function sessionOf(answer: string | undefined): RewriteContext {
+/**
+ * `answer`: rows of SHOW VARIABLES, as JSON. Without a version nothing is known. `encoding`: in which the driver sends text; a server that ignores
+ * what the driver asked for (skip_character_set_client_handshake) reads it as something else, and then only ASCII is certain.
+ */
+export function sessionOf(answer: string | undefined, encoding: string | undefined): RewriteContext {
   if (answer === undefined || !/"\d+\.\d+/.test(answer)) return {};
   const has = (mode: string) => new RegExp(`\\b${mode}\\b`).test(answer);
   return {
@@ -217,13 +231,21 @@ export function sessionOf(answer: string | undefined): RewriteContext {
       oracle: has('ORACLE'),
     },
     server: /mariadb/i.test(answer) ? 'mariadb' : 'mysql',
-    charset: /"@@character_set_client":"(\w+)"/.exec(answer)?.[1] ?? 'unknown',
+    charset: charsetOf(answer, encoding),
+    serializable: /_isolation","Value":"SERIALIZABLE"/i.test(answer),
   };
+}
+
+function charsetOf(answer: string, encoding: string | undefined): string {
+  const charset = /"character_set_client","Value":"(\w+)"/.exec(answer)?.[1] ?? 'unknown';
+  // mysql2 sends utf8mb3 as CESU-8: equal but for letters that utf8mb3 does not have
+  const sent = charset.startsWith('utf8') && encoding === 'cesu8' ? 'utf8' : encoding;
+  return sent !== undefined && charset.startsWith(sent) ? charset : 'unknown';
 }
 
 /** Whether the server takes `Orders` and `orders` for one table. */
 export function ignoresCase(answer: string | undefined): boolean {
-  return answer !== undefined && /"@@lower_case_table_names":"?[12]/.test(answer);
+  return answer !== undefined && /"lower_case_table_names","Value":"?[12]/.test(answer);
 }
 
 /** A shadow server has the same names, so nothing is rewritten; a statement that was not understood is sent but not counted by table. */

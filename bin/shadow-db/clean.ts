@@ -30,6 +30,13 @@ export const cleanAction: Action = {
     if (run !== undefined && mode === 'drop') {
       throw new CliError(exitCodes.usage, '--mode drop removes the rows of every run', 'leave --run out, or --mode');
     }
+    if (run !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(run)) {
+      throw new CliError(
+        exitCodes.usage,
+        `--run ${JSON.stringify(run)} is no run id`,
+        'it has 1 to 64 letters, digits, "_" and "-", as `stress run` shows it',
+      );
+    }
     let toldMs = 0;
     const report = await store.clean({
       dryRun: !apply,

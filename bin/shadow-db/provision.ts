@@ -8,7 +8,10 @@ export const provisionAction: Action = {
   describe: 'Make shadow tables, triggers, views and the restricted account',
   examples: [
     ['$0 shadow-db provision scenario.yaml', 'Shows the plan'],
-    ['$0 shadow-db provision scenario.yaml --apply', 'Carries it out; the second time there is nothing left to do'],
+    [
+      '$0 shadow-db provision scenario.yaml --apply',
+      'Carries it out; the second time only the account’s password is set',
+    ],
   ],
   options: (cli) => seeding(applying(cli)),
   interrupt: 'ending after the step that is under way; planning again shows the rest. Once more: stop at once.',

@@ -109,6 +109,15 @@ export function storesOf(scenario: Scenario, only: string | undefined): (() => P
       'add it: shadow.mysql.<name> or shadow.postgres.<name>',
     );
   }
+  // --store and the keys of --json tell them by name alone
+  const twice = all.find(([name], at) => all.findIndex(([other]) => other === name) !== at);
+  if (twice !== undefined) {
+    throw new CliError(
+      exitCodes.usage,
+      `two stores are called ${JSON.stringify(twice[0])}, one of shadow.mysql and one of shadow.postgres`,
+      'give one of them another name in the scenario',
+    );
+  }
   const chosen = only === undefined ? all : all.filter(([name]) => name === only);
   if (chosen.length === 0) {
     const names = all.map(([name]) => name).join(', ');

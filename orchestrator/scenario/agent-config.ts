@@ -54,6 +54,7 @@ function storeConfig(store: MysqlScenario, all: MysqlScenario[]): MysqlStoreConf
     account: store.account,
     tables: store.tables,
     truncate: store.truncate,
+    readLocks: store.readLocks,
   };
 }
 

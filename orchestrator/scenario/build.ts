@@ -224,7 +224,7 @@ function buildMysql(
       );
   }
   return {
-    ...pick(input, 'url', 'mode', 'suffix', 'schemas', 'account', 'identityColumns', 'truncate'),
+    ...pick(input, 'url', 'mode', 'suffix', 'schemas', 'account', 'identityColumns', 'truncate', 'readLocks'),
     schema: input.schema ?? `${database}${input.suffix}`,
     tables: Object.fromEntries(tables),
     seed: input.seed as MysqlScenario['seed'],

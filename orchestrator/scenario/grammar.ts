@@ -192,6 +192,7 @@ const mysqlStore = strict({
   tables: tableClasses,
   autoIncrementGap,
   truncate: flag().default(false),
+  readLocks: flag().default(false),
   seed: named(seed, table).default({}),
   withoutRun: list(table, '[wide_table]').default([]),
   audit: audit.prefault({}),

@@ -31,8 +31,25 @@ export function storeUrl(
       },
     };
   }
+  if (![url.username, url.password, url.pathname].every(isEscaped)) {
+    return {
+      problem: {
+        cause: 'a "%" in its user, password or database is not followed by two hexadecimal digits',
+        remedy: 'write "%" as %25, and other special characters alike',
+      },
+    };
+  }
   if (url.password !== '' && !isExpanded) {
     return { url, problem: { cause: 'a password stands in the file', remedy: 'keep the URL in a variable: env:NAME' } };
   }
   return { url };
+}
+
+function isEscaped(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -482,6 +482,9 @@ describe('a scenario that is wrong', () => {
     expect(found).toHaveLength(2);
     found.push(...problems(full, variables));
     expect(found).toHaveLength(3);
+    const percent = problems(full, { ...env, DB: 'mysql://root:hunter2secret%zz@h/bank' });
+    expect(percent).toEqual([expect.stringMatching(/shadow\.mysql\.main\.url: a "%".*%25/s)]);
+    found.push(...percent);
     expect(found.join('\n')).not.toContain('hunter2secret');
     expect(problems(change(key, 'key: ${N}'), variables).join('\n')).not.toContain('BEGIN');
   });

@@ -105,6 +105,8 @@ export interface MysqlScenario {
   autoIncrementGap?: number | Record<string, number>;
   /** Lets shadow traffic TRUNCATE shadow tables. */
   truncate: boolean;
+  /** Lets statements that write read real-read tables, though InnoDB locks the rows that they read until the transaction ends. */
+  readLocks: boolean;
   /** Rows copied from real tables into their shadow tables before the run; integer columns may be shifted, others set. */
   seed: Record<string, Seed>;
   /** Tables whose rows have no room for the hidden column that holds the run. */

@@ -13,6 +13,8 @@ for (const id of [T.end, T.word, T.ident, T.nameParam, 40, 41, 46, 123, 125]) is
  */
 export abstract class ExpressionParser extends Reader {
   protected depth = 0;
+  /** First block of the query whose bracket was closed last. */
+  protected lastBlock: Scope | undefined;
 
   /** A query, from SELECT or VALUES on. Returns the scope of its first block. */
   protected abstract query(parent: Scope | undefined): Scope;
@@ -94,12 +96,14 @@ export abstract class ExpressionParser extends Reader {
     const id = this.peek();
     if (id === W.WITH) this.fail('SQL_NESTED_WITH', 'a nested WITH');
     if (id === W.SELECT || (id === W.VALUES && call === 0 && !this.isValuesCall())) {
-      this.query(scope);
+      this.lastBlock = this.query(scope);
       isQuery = true;
     } else if (id === 40) {
       isQuery = this.bracketed(scope) && this.goesOnAsQuery();
+      const block = this.lastBlock;
       if (isQuery) this.restOfQuery(scope, inner(scope));
       else this.expression(scope ?? inner(undefined), 0, call);
+      this.lastBlock = block;
     } else {
       this.expression(scope ?? inner(undefined), 0, call);
     }

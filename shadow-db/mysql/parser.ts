@@ -37,6 +37,7 @@ export class Parser extends SessionParser {
   parse(sql: string, options: ParseOptions): void {
     this.open(sql, options);
     this.depth = 0;
+    this.lastBlock = undefined;
     this.forgetCommonTables();
     const { lexer } = this;
     if (lexer.count === 0) this.fail('SQL_EMPTY', 'no statement');

@@ -17,6 +17,20 @@ export interface Place {
   alias: string;
 }
 
+/**
+ * Tables of information_schema that tell of the schema or of the own session. Others show what real traffic sends (PROCESSLIST, INNODB_TRX) or what
+ * its rows hold (COLUMN_STATISTICS, INNODB_FT_INDEX_TABLE): what is not named here is refused.
+ */
+const ofTheSchema = new Set(
+  `APPLICABLE_ROLES CHARACTER_SETS CHECK_CONSTRAINTS COLLATIONS COLLATION_CHARACTER_SET_APPLICABILITY COLUMNS
+   COLUMNS_EXTENSIONS COLUMN_PRIVILEGES ENABLED_ROLES ENGINES EVENTS GEOMETRY_COLUMNS GLOBAL_STATUS GLOBAL_VARIABLES
+   KEY_COLUMN_USAGE KEYWORDS OPTIMIZER_TRACE PARAMETERS PARTITIONS PLUGINS PROFILING REFERENTIAL_CONSTRAINTS ROUTINES SCHEMATA
+   SCHEMATA_EXTENSIONS SCHEMA_PRIVILEGES SEQUENCES SESSION_STATUS SESSION_VARIABLES SPATIAL_REF_SYS SQL_FUNCTIONS STATISTICS
+   ST_GEOMETRY_COLUMNS ST_SPATIAL_REFERENCE_SYSTEMS ST_UNITS_OF_MEASURE SYSTEM_VARIABLES TABLES TABLES_EXTENSIONS TABLESPACES
+   TABLE_CONSTRAINTS TABLE_CONSTRAINTS_EXTENSIONS TABLE_PRIVILEGES TRIGGERS USER_PRIVILEGES VIEWS VIEW_ROUTINE_USAGE
+   VIEW_TABLE_USAGE`.split(/\s+/),
+);
+
 /** Hostile text could bring any number of names. */
 const mostPlaces = 10_000;
 
@@ -54,16 +68,19 @@ export class Places {
   private look(schema: string, table: string): Place {
     const { mapping } = this;
     const isSystem = schema.toLowerCase() === 'information_schema';
-    const code = isSystem ? undefined : this.refusalOf(schema, table);
+    const code = isSystem ? systemRefusal(table) : this.refusalOf(schema, table);
     const tableClass = mapping.classOf(schema, table);
     const real = mapping.realOf(schema, table);
     const target = code === undefined && !isSystem ? mapping.targetOf(schema, table) : { schema, table };
     return {
-      kind: isSystem
-        ? 'system'
-        : code !== undefined || tableClass === undefined
+      kind:
+        code !== undefined
           ? 'refused'
-          : (tableClass as 'shadow' | 'real-read'),
+          : isSystem
+            ? 'system'
+            : tableClass === undefined
+              ? 'refused'
+              : (tableClass as 'shadow' | 'real-read'),
       ref: { schema: real.schema, table: real.table, target: `${target.schema}.${target.table}` },
       code,
       target: quoteName(target.table),
@@ -81,4 +98,8 @@ export class Places {
     if (tableClass !== undefined) return undefined;
     return mapping.isDatabase(schema) ? 'SQL_UNCLASSED_TABLE' : 'SQL_OTHER_SCHEMA';
   }
+}
+
+function systemRefusal(table: string): SqlRefusalCode | undefined {
+  return ofTheSchema.has(table.toUpperCase()) ? undefined : 'SQL_ADMIN';
 }

@@ -5,12 +5,14 @@ import { F, T, W } from './words.js';
 
 /** SELECT, VALUES, set operations and WITH. */
 export abstract class QueryParser extends TableParser {
-  /** `[WITH …] term {UNION term} [ORDER BY …]`. Returns the scope of the first block. */
+  /** `[WITH …] term {UNION term} [ORDER BY …]`. Returns the scope of the first block, in brackets or not. */
   protected query(parent: Scope | undefined): Scope {
     if (this.peek() === W.WITH) this.commonTableExpressions();
+    const isBracketed = this.peek() === 40;
     const scope = this.term(parent);
+    const first = isBracketed ? this.lastBlock : scope;
     this.restOfQuery(parent, scope);
-    return scope;
+    return first ?? scope;
   }
 
   /** Only the first thing of a statement may be a WITH; what it defines holds for the whole statement. */

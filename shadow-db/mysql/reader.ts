@@ -20,9 +20,18 @@ export interface ParseOptions extends LexMode {
   oracle: boolean;
   server: 'mysql' | 'mariadb' | undefined;
   encoding: Encoding;
+  /** Some table is classed real-read. */
+  readsReal: boolean;
+  /** Reads that lock real rows in passing are let through. */
+  readLocks: boolean;
+  /** The session's transactions are SERIALIZABLE. */
+  serializable: boolean;
   /** Further functions, in lower case, that are known to be built in. */
   functions: ReadonlySet<string>;
 }
+
+/** InnoDB reads with shared locks in these, mostly at every isolation level. */
+const lockingVerbs: ReadonlySet<Verb> = new Set(['insert', 'replace', 'update', 'delete', 'set']);
 
 /** Walks over the tokens of one statement; what the parser finds is collected here. One object reads many statements, one at a time. */
 export class Reader {
@@ -73,6 +82,16 @@ export class Reader {
     if (this.ids[this.at] !== id) return false;
     this.at += 1;
     return true;
+  }
+
+  /** Why the server locks rows that this statement only reads; undefined: it does not. */
+  get lockingReads(): string | undefined {
+    const { verb, options } = this;
+    if (options.serializable) {
+      const isOnlyShown = verb === 'explain' || verb === 'describe' || verb === 'show';
+      return isOnlyShown ? undefined : 'a SERIALIZABLE transaction locks what it reads';
+    }
+    return lockingVerbs.has(verb) && !options.readLocks ? 'a statement that writes locks what it reads' : undefined;
   }
 
   /** Takes both words, or none. */

@@ -63,6 +63,8 @@ export class Redirector {
     if (use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${use.database}.${use.table}`, offset);
     if (place.kind === 'real-read') {
       if (parser.lockedAt !== -1) throw new Refusal('SQL_REAL_LOCK', `lock on ${use.table}`, parser.lockedAt);
+      const { lockingReads } = parser;
+      if (lockingReads !== undefined) throw new Refusal('SQL_REAL_LOCK', `${lockingReads} of ${use.table}`, offset);
       if (parser.uncertainWriteAt !== -1) {
         throw new Refusal('SQL_AMBIGUOUS', `the assignment might write to ${use.table}`, parser.uncertainWriteAt);
       }

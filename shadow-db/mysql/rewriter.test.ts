@@ -9,6 +9,7 @@ const options: RewriterOptions = {
   mode: 'table',
   database: 'app',
   tables: { orders: 'shadow', items: 'shadow', branches: 'real-read', secrets: 'refuse', 'crm.people': 'real-read' },
+  readLocks: true,
 };
 const table = createRewriter(options);
 const schema = createRewriter({ ...options, mode: 'schema' });
@@ -229,6 +230,7 @@ describe('what passes, with the verb that transactions are followed by', () => {
     ["show session variables like 'x'", 'show'],
     ['show warnings', 'show'],
     ['select table_name from information_schema.tables', 'select'],
+    ['select `COLUMN_NAME` from `information_schema`.`COLUMNS`', 'select'],
     ['-- note\n select 1; # end', 'select'],
   ])('%s', (sql, verb) => {
     expect(table.rewrite(sql, plain)).toEqual({ action: 'pass', sql, verb });
@@ -241,6 +243,8 @@ describe('refusals', () => {
     ["select 'a", 'SQL_UNCLOSED'],
     ['select /* a', 'SQL_UNCLOSED'],
     ['select (1', 'SQL_UNCLOSED'],
+    ['set character_set_client = ascii(char(28))', 'SQL_SET'],
+    ['set character_set_client = binary(28), autocommit = 1', 'SQL_SET'],
     ['select 1e5from orders', 'SQL_CHARACTER'],
     ['select 1.from orders', 'SQL_CHARACTER'],
     ['select /*!50000 1 from */ orders', 'SQL_EXECUTABLE_COMMENT'],
@@ -272,6 +276,8 @@ describe('refusals', () => {
     ['update orders, branches set x=1', 'SQL_REAL_WRITE'],
     ['update orders join (select 1 a) d set d.a=1', 'SQL_AMBIGUOUS'],
     ['insert into orders select * from orders on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    ['insert into orders (select 1 from orders) union select 2 on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
+    ['insert into orders ((select 1 from (orders))) on duplicate key update orders.a=1', 'SQL_AMBIGUOUS'],
     [
       'insert into items with orders as (select 1 a) select * from orders on duplicate key update a = (select 1 from orders)',
       'SQL_AMBIGUOUS',
@@ -315,6 +321,11 @@ describe('refusals', () => {
     ['select 1\u00a0from\u00a0secrets', 'SQL_CHARACTER'],
     ['select 1a\u2003from secrets', 'SQL_CHARACTER'],
     ['kill 1', 'SQL_ADMIN'],
+    // what real traffic sends, and what its rows hold
+    ['select info from information_schema.processlist', 'SQL_ADMIN'],
+    ['select trx_query from INFORMATION_SCHEMA.`innodb_trx`', 'SQL_ADMIN'],
+    ['select * from information_schema.COLUMN_STATISTICS', 'SQL_ADMIN'],
+    ['select * from information_schema.whatever_comes', 'SQL_ADMIN'],
     ['show binlog events', 'SQL_ADMIN'],
     ["xa start 'a'", 'SQL_XA'],
   ];
@@ -390,6 +401,70 @@ describe('a server that ignores case in names', () => {
         reads: [{ schema: 'app', table: 'orders', target: 'app.orders_shadow' }],
       });
     }
+  });
+});
+
+describe('reads that lock real rows', () => {
+  const strict = createRewriter({ ...options, readLocks: false });
+
+  it.each([
+    'insert into orders select * from branches',
+    'replace orders select 1 from items, crm.people',
+    'insert into orders values (1, (select max(a) from branches))',
+    'insert into orders values (1) on duplicate key update a = (select 1 from branches)',
+    'update orders o join branches b on 1 set o.a = b.a',
+    'update orders set a = (select 1 from branches)',
+    'delete from orders where a in (select a from branches)',
+    'delete orders from orders join branches using (id)',
+    'with w as (select a from branches) delete from orders where a in (select a from w)',
+    'set @a = (select max(a) from branches)',
+  ])('%s', (sql) => {
+    expect(strict.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
+    expect(table.rewrite(sql, plain)).toMatchObject({ action: 'rewrite' });
+  });
+
+  it.each([
+    'select * from branches, orders',
+    'select max(a) from branches into @a',
+    'explain update orders o join branches b on 1 set o.a = b.a',
+    'insert into orders select * from items',
+    'insert into orders select table_name from information_schema.tables',
+  ])('%s: none', (sql) => {
+    expect(strict.rewrite(sql, plain).action).not.toBe('refuse');
+  });
+});
+
+describe('SERIALIZABLE, in which every read of a transaction locks', () => {
+  const free = createRewriter({ dialect: 'mysql', mode: 'table', database: 'app', tables: { orders: 'shadow' } });
+
+  it.each([
+    'set transaction isolation level serializable',
+    'set session transaction read only, isolation level SERIALIZABLE',
+    "set tx_isolation = 'serializable'",
+    'set @@session.transaction_isolation := `Serializable`',
+    'set autocommit = 0, session transaction_isolation = serializable',
+  ])('%s', (sql) => {
+    expect(table.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
+    expect(free.rewrite(sql, plain)).toMatchObject({ action: 'pass' });
+  });
+
+  it.each(["set tx_isolation = concat('serial', 'izable')", 'set transaction_isolation = 3', 'set tx_isolation = @v'])(
+    '%s',
+    (sql) => {
+      expect(table.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_SET' });
+    },
+  );
+
+  it('of the session refuses reads of real tables, and those alone', () => {
+    const context = { ...plain, serializable: true };
+    const read = 'select * from branches';
+    expect(table.rewrite(read, plain)).toMatchObject({ action: 'rewrite' });
+    for (let time = 0; time < 3; time += 1) {
+      expect(table.rewrite(read, context)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
+    }
+    expect(table.rewrite('select * from orders', context)).toMatchObject({ action: 'rewrite' });
+    expect(table.rewrite('show create table branches', context)).toMatchObject({ action: 'rewrite' });
+    expect(table.rewrite("set tx_isolation = 'READ-COMMITTED'", context)).toMatchObject({ action: 'pass' });
   });
 });
 

@@ -12,6 +12,11 @@ export interface RewriterOptions extends MappingOptions {
   dialect: 'mysql';
   /** Let TRUNCATE through to shadow tables (it commits implicitly and resets AUTO_INCREMENT). Default false. */
   truncate?: boolean;
+  /**
+   * Let statements that write, and SET, read real-read tables. InnoDB locks the rows that they read until the transaction ends (INSERT … SELECT, UPDATE … JOIN,
+   * subqueries; some at READ COMMITTED too), so real writes to these rows wait. Default false.
+   */
+  readLocks?: boolean;
   /** Functions that are built in on your server, or touch no table, and are not known here (`any_value` on MySQL). */
   functions?: readonly string[];
   /** Number of statements kept; default 1000, at most 4,096 characters each. */
@@ -43,6 +48,8 @@ export interface RewriteContext {
    * refused. Left out: only letters that are safe in UTF-8 and in latin1 are let through.
    */
   charset?: string;
+  /** Transactions of the session are SERIALIZABLE, so that their reads lock: then real-read tables are refused. Default false. */
+  serializable?: boolean;
 }
 
 /** Redirects MySQL and MariaDB text. */
@@ -90,6 +97,9 @@ class MySqlRewriter implements Rewriter {
       oracle: false,
       server: undefined,
       encoding: 'unknown',
+      readsReal: Object.values(options.tables).includes('real-read'),
+      serializable: false,
+      readLocks: options.readLocks ?? false,
       functions: new Set(options.functions?.map((name) => name.toLowerCase())),
     };
     this.cache = new LruCache(options.cacheSize ?? 1000);
@@ -156,6 +166,7 @@ class MySqlRewriter implements Rewriter {
       options.oracle = sqlMode.oracle ?? false;
       options.server = server;
       options.encoding = encodingOf(charset);
+      options.serializable = context.serializable === true;
       parser.parse(sql, options);
       const { verb } = parser;
       if (parser.uses.length === 0 && parser.schemas.length === 0 && parser.qualifiers.length === 0) {
@@ -198,8 +209,8 @@ class MySqlRewriter implements Rewriter {
 const encodings: readonly Encoding[] = ['unknown', 'utf8', 'latin1', 'other'];
 
 /** All that changes what a text means, but for the schema's name. */
-function keyOf({ sqlMode, server, charset }: RewriteContext): number {
-  const ofCharset = 1024 * encodings.indexOf(encodingOf(charset));
+function keyOf({ sqlMode, server, charset, serializable }: RewriteContext): number {
+  const ofCharset = 1024 * encodings.indexOf(encodingOf(charset)) + (serializable === true ? 4096 : 0);
   const ofServer = ofCharset + (server === undefined ? 0 : server === 'mysql' ? 1 : 2);
   if (sqlMode === undefined) return ofServer;
   const { ansiQuotes, noBackslashEscapes, ignoreSpace, oracle } = sqlMode;

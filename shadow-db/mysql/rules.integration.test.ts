@@ -89,6 +89,7 @@ beforeAll(async () => {
     mode: 'table',
     database,
     tables: { o: 'shadow', i: 'shadow', 'p*': 'shadow', b: 'real-read', [`${other}.people`]: 'shadow' },
+    readLocks: true,
   });
 });
 afterAll(async () => {

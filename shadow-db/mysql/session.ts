@@ -23,6 +23,8 @@ const refusedSettingWords = new Set('PASSWORD ROLE DEFAULT STATEMENT RESOURCE GL
  */
 const safeCharacterSets = new Set('utf8 utf8mb3 utf8mb4 ascii binary'.split(' '));
 
+const isolationLevels = new Set(['read-uncommitted', 'read-committed', 'repeatable-read', 'serializable']);
+
 /** Statements about the session, transactions, locks and what a table looks like. */
 export abstract class SessionParser extends WriteParser {
   /** Upper-case text of the token there, for words and names alike. */
@@ -203,7 +205,10 @@ export abstract class SessionParser extends WriteParser {
     if (this.peek() === W.GLOBAL) this.fail('SQL_SET', 'a global setting', start);
     const scoped = this.peek() === W.SESSION || this.peek() === W.LOCAL ? 1 : 0;
     if (this.peek(scoped) === W.TRANSACTION) {
-      this.wordsAndCommas();
+      while (this.peek() === 44 || this.peek() === T.word || this.peek() >= firstWord) {
+        this.isolation();
+        this.at += 1;
+      }
       return;
     }
     do this.setting();
@@ -243,7 +248,31 @@ export abstract class SessionParser extends WriteParser {
     if (this.peek() === 46 || name.includes('.') || refusedSettings.has(name) || !isAscii(name)) {
       this.fail('SQL_SET', 'a setting that is refused', target);
     }
-    if (name === 'character_set_client') this.safeCharacterSet(this.at + (this.peek() === 58 ? 2 : 1));
+    const value = this.at + (this.peek() === 58 ? 2 : 1);
+    if (name === 'character_set_client') this.safeCharacterSet(this.literal(value));
+    if (name === 'tx_isolation' || name === 'transaction_isolation') {
+      if (!isolationLevels.has(this.bareText(this.literal(value)))) this.fail('SQL_SET', 'an isolation level', value);
+      this.isolation(value);
+    }
+  }
+
+  /** SERIALIZABLE makes every read of a transaction a locking one. */
+  private isolation(token = this.at): void {
+    if (!this.options.readsReal || this.bareText(token) !== 'serializable') return;
+    this.fail('SQL_REAL_LOCK', 'reads of a SERIALIZABLE transaction lock', token);
+  }
+
+  /** A value that is one token: `ascii(char(28))` begins with the name of a harmless character set, and gives the number of gbk. */
+  private literal(token: number): number {
+    const next = this.ids[token + 1];
+    if (next !== 44 && next !== T.end) this.fail('SQL_SET', 'a value that is not known from the text', token);
+    return token;
+  }
+
+  private bareText(token: number): string {
+    return this.textOf(token)
+      .toLowerCase()
+      .replace(/^['"`]|['"`]$/g, '');
   }
 
   private characterSet(): void {
@@ -252,9 +281,7 @@ export abstract class SessionParser extends WriteParser {
   }
 
   private safeCharacterSet(token: number): void {
-    const text = this.textOf(token)
-      .toLowerCase()
-      .replace(/^['"`]|['"`]$/g, '');
+    const text = this.bareText(token);
     const { encoding } = this.options;
     if (encoding === 'latin1' ? text === 'latin1' : encoding !== 'other' && safeCharacterSets.has(text)) return;
     this.fail('SQL_SET', 'a character set', token);

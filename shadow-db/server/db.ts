@@ -8,7 +8,7 @@ const hints = {
   NAMES: 'Correct the names in `tables`, or choose another suffix or schema.',
   DATABASE_MISSING: 'Check the name of the database, and that this account has a right on it.',
   TABLE_MISSING: 'Check the names in `tables` and the database.',
-  AUTO_INCREMENT_RANGE: 'Widen the column (BIGINT UNSIGNED), or choose a smaller autoIncrementGap for this table.',
+  AUTO_INCREMENT_RANGE: 'Widen the column (to a 64-bit type), or choose a smaller autoIncrementGap for this table.',
   NAME_TAKEN:
     'Something of this name exists that was not made by Shadowline: choose another suffix or schema, or take it away.',
   RUN_COLUMN: 'Rename the column: Shadowline keeps the run of a shadow row under this name.',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type createRewriter, quoteName, type Rewriter } from '@shadowline/shadow-db';
 import type { Connection, FieldPacket } from 'mysql2/promise';
 import type { Arena, BatchResult, Difference } from '../dialect.js';
@@ -28,6 +29,7 @@ interface Side {
   database: string;
 }
 
+const hexSuffix = Buffer.from(suffix).toString('hex');
 const strict = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 
 /**
@@ -41,6 +43,7 @@ export class MySqlArena implements Arena<Step> {
   private readonly places: Places;
   private readonly rewriter: Rewriter;
   private checksums = '';
+  private contents = '';
 
   constructor(world: World, original: Side, redirected: Side, create: typeof createRewriter) {
     this.world = world;
@@ -57,6 +60,8 @@ export class MySqlArena implements Arena<Step> {
       database: redirected.database,
       suffix,
       tables: Object.fromEntries(tables),
+      // nobody else writes here, and these statements are to be compared too
+      readLocks: true,
     });
   }
 
@@ -65,6 +70,7 @@ export class MySqlArena implements Arena<Step> {
     const outcomes = await Promise.allSettled([this.openOriginal(), this.openRedirected()]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     this.checksums = await this.checksum();
+    this.contents = await this.content();
   }
 
   private async openOriginal(): Promise<void> {
@@ -106,7 +112,8 @@ export class MySqlArena implements Arena<Step> {
 
   async run(steps: readonly Step[]): Promise<BatchResult> {
     const result: BatchResult = { ran: 0, failed: 0, excused: 0, refused: {} };
-    await this.both(['START TRANSACTION']);
+    // what earlier batches left behind would make a case that no replay shows
+    await this.both(['DO LAST_INSERT_ID(0)', 'START TRANSACTION']);
     let commits = false;
     for (const [at, step] of steps.entries()) {
       const difference = await this.step(step, result);
@@ -237,7 +244,8 @@ export class MySqlArena implements Arena<Step> {
     let result = text
       .replaceAll(this.places.schema, this.original.database)
       .replaceAll(this.redirected.database, this.original.database);
-    if (this.world.mode === 'table') result = result.replaceAll(suffix, '');
+    // names of foreign keys hold those of their tables as hexadecimal digits
+    if (this.world.mode === 'table') result = result.replaceAll(suffix, '').replaceAll(hexSuffix, '');
     return result;
   }
 
@@ -251,9 +259,28 @@ export class MySqlArena implements Arena<Step> {
   private async leak(): Promise<Omit<Difference, 'at'> | undefined> {
     await send(this.redirected.connection, ['UNLOCK TABLES']);
     const now = await this.checksum();
-    return now === this.checksums
+    if (now === this.checksums) return undefined;
+    // MariaDB 11.4.5 gives two checksums for one table that has NULL in a stored generated column
+    const content = await this.content();
+    return content === this.contents
       ? undefined
-      : { kind: 'leak', detail: `real tables changed: ${this.checksums} → ${now}` };
+      : { kind: 'leak', detail: `real tables changed: ${this.contents} → ${content}` };
+  }
+
+  /** Every row of the real tables, as a digest for each table. */
+  private async content(): Promise<string> {
+    const digests: Record<string, string> = {};
+    for (const { name, key } of this.world.tables) {
+      const order = key.map(quoteName).join(', ');
+      const { rows } = await ask(
+        this.redirected.connection,
+        `SELECT * FROM ${this.redirected.database}.${quoteName(name)}${order === '' ? '' : ` ORDER BY ${order}`}`,
+        [],
+        'query',
+      );
+      digests[name] = createHash('sha256').update(JSON.stringify(rows)).digest('hex').slice(0, 16);
+    }
+    return JSON.stringify(digests);
   }
 
   private async compareState(): Promise<Omit<Difference, 'at'> | undefined> {
@@ -314,10 +341,17 @@ export class MySqlArena implements Arena<Step> {
 /** Conversions that fail or not, as the plan evaluates them or not; the hidden column makes rows longer, and so plans differ. */
 const conversions = new Set([1292, 1365, 1366, 1411, 1690, 3140, 4038]);
 
-/** 1093: the alias lets an INSERT read its own target, which the server refuses without one. */
+/**
+ * 1093: the alias lets an INSERT read its own target, which the server refuses without one. 1100: LOCK TABLES locks the aliased and the bare shadow,
+ * so that a statement may read the table that it writes.
+ */
 function isExcused(original: number, redirected: number): boolean {
   if (original === redirected) return false;
-  return original === 1093 || ((original === 0 || redirected === 0) && conversions.has(original + redirected));
+  return (
+    original === 1093 ||
+    (original === 1100 && redirected === 0) ||
+    ((original === 0 || redirected === 0) && conversions.has(original + redirected))
+  );
 }
 
 async function send(connection: Connection, texts: readonly string[]): Promise<void> {
@@ -337,16 +371,17 @@ async function ask(
   try {
     if (via === 'query')
       return answerOf(...(await connection.query<any>({ sql: text, rowsAsArray: true, values: [...parameters] })));
-    const answer = answerOf(
+    return answerOf(
       ...(await connection.execute<any>({ sql: text, rowsAsArray: true, values: [...parameters] as never })),
     );
-    connection.unprepare(text);
-    return answer;
   } catch (error) {
     const { errno, message } = error as Error & { errno?: number };
     // a fault of the driver or a lost connection is no answer
     if (errno === undefined || errno < 0) throw new Error(`${message} in: ${text}`, { cause: error });
     return { errno, message };
+  } finally {
+    // a statement that outlives its schema would be executed in the next one; one that failed is prepared as well
+    if (via === 'execute') connection.unprepare({ sql: text, rowsAsArray: true } as never);
   }
 }
 

@@ -49,7 +49,8 @@ export class Prey {
       branches: 'real-read',
       secrets: 'refuse',
     } as const;
-    this.rewriter = createRewriter({ dialect: 'mysql', mode, database: this.database, suffix, tables, cacheSize: 1 });
+    const { database } = this;
+    this.rewriter = createRewriter({ dialect: 'mysql', mode, database, suffix, tables, readLocks: true, cacheSize: 1 });
   }
 
   /** `functions`: stored functions of these names are made, which give back a real row. */

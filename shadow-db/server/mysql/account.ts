@@ -3,6 +3,7 @@ import type { Desired } from './desired.js';
 import type { Account, Names } from './options.js';
 import type { Step } from './plan.js';
 import { isMarked } from './range.js';
+import { unsafeViews } from './real-views.js';
 import { coversSchema, parseGrants } from './rights.js';
 import type { Sides } from './sides.js';
 
@@ -78,7 +79,9 @@ export function isOurs(grant: string, names: Names): boolean {
 const shadowRights = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 
 /** What the account may do; keys are `schema`.`table`. */
-export function wantedRights({ names, real }: Sides, { tables, views, sequences }: Desired): Map<string, string[]> {
+export function wantedRights(sides: Sides, { tables, views, sequences }: Desired): Map<string, string[]> {
+  const { names, real } = sides;
+  const unsafe = unsafeViews(sides);
   const rights = new Map<string, string[]>();
   for (const { name, schema } of [...tables, ...views]) rights.set(names.named(name, schema), shadowRights);
   // what a default that draws from a sequence needs
@@ -86,7 +89,7 @@ export function wantedRights({ names, real }: Sides, { tables, views, sequences 
   for (const [database, model] of real) {
     const existing = [...model.tables.filter((table) => !isMarked(table)), ...model.views].map(({ name }) => name);
     for (const table of names.ofClass('real-read', existing, database))
-      rights.set(names.real(table, database), ['SELECT']);
+      if (!unsafe.has(`${database}.${table}`)) rights.set(names.real(table, database), ['SELECT']);
   }
   return rights;
 }

@@ -10,7 +10,7 @@ import {
 } from '../../../orchestrator/servers/mariadb.js';
 import { type Scratch, scratch } from '../../fixtures/scratch.js';
 import { dbOf } from '../../fixtures/server.js';
-import { drift, inspect, plan, provision, type ShadowDbOptions, verify } from './index.js';
+import { clean, drift, inspect, plan, provision, type ShadowDbOptions, verify } from './index.js';
 import { serverFacts } from './server.js';
 
 let test: Scratch;
@@ -181,6 +181,45 @@ describe('a configuration that cannot work is refused, and nothing is changed', 
       expect(await drift(test.db, options)).toEqual([]);
       expect((await plan(test.db, options)).steps).toEqual([]);
     }
+  });
+
+  it.each(['table', 'schema'] as const)('names of any text, and a password of any text, mode %s', async (mode) => {
+    const odd = [
+      'a`b',
+      '{password}',
+      ' lead',
+      "a'b",
+      'a"b',
+      'a\\b',
+      '$&',
+      'new\nline',
+      '/* c */',
+      '-- c',
+      'é',
+      '%',
+      'a_b',
+      ';',
+      '??',
+      ':x',
+    ];
+    for (const name of [...odd, 'aXb']) {
+      const table = `\`${name.replaceAll('`', '``')}\``;
+      await test.run(
+        `create table ${table} (id int primary key, ${table} int comment '{password} ''?') comment '{password}'`,
+      );
+    }
+    const password = 'it\'s {password} "$&" \\ `?';
+    const account = { user: `${test.main}{password}'`, password };
+    const options = test.options({ '*': 'shadow', aXb: 'real-read' }, { mode, account });
+    await provision(test.db, await plan(test.db, options), { password });
+    expect((await plan(test.db, options)).steps.filter(({ kind }) => kind !== 'account')).toEqual([]);
+    expect(await drift(test.db, options)).toEqual([]);
+    const database = mode === 'schema' ? `${test.main}_shadow` : test.main;
+    const restricted = await test.connect(account.user, password, database);
+    expect(await verify(test.db, options, { shadowAccountDb: dbOf(restricted) })).toMatchObject({ ok: true });
+    await clean(test.db, options, { what: 'drop', dryRun: false });
+    expect(await test.query(`select User from mysql.user where User like '{main}%'`)).toEqual([]);
+    expect(await test.query('show full tables')).toHaveLength(odd.length + 1);
   });
 
   it('rows that have no room for the run: told beforehand where that can be seen, mended by configuration where not', async () => {

@@ -4,7 +4,16 @@ import fc from 'fast-check';
 import { type Connection, createConnection, createPool } from 'mysql2/promise';
 import { dbOf } from '../../fixtures/server.js';
 import type { Db } from '../db.js';
-import { type CleanOptions, type CleanReport, clean, drift, plan, provision, type ShadowDbOptions } from './index.js';
+import {
+  type CleanOptions,
+  type CleanReport,
+  clean,
+  drift,
+  plan,
+  provision,
+  type ShadowDbOptions,
+  seed,
+} from './index.js';
 
 const uri = process.env.SHADOWLINE_TEST_MYSQL_URL!;
 
@@ -357,4 +366,41 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
     expect((await clean(db, more, {})).dryRun).toBe(true);
     await ask(`DROP TABLE ${database}.plain; DROP TABLE ${of('plain')}`);
   });
+});
+
+it('removes nothing while somebody seeds or provisions, whose journal would tell of rows that are gone', async () => {
+  const database = `cln_${randomBytes(5).toString('hex')}`;
+  const [one, two] = [await createConnection({ uri }), await createConnection({ uri })];
+  try {
+    await one.query(`CREATE DATABASE ${database}`);
+    await one.query(`USE ${database}`);
+    await one.query('CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)');
+    await one.query('INSERT INTO t SELECT seq FROM seq_1_to_50');
+    const options: ShadowDbOptions = { database, mode: 'table', tables: { t: 'shadow' }, seed: { t: {} } };
+    const refusals: string[] = [];
+    const tryToClean = async (what: 'rows' | 'drop') => {
+      await clean(dbOf(two), options, { dryRun: false, what }).catch((error: Error) => refusals.push(error.message));
+    };
+    const watched: Db = {
+      async query(sql, params) {
+        const rows = await dbOf(one).query(sql, params);
+        if (/^INSERT INTO .*t_shadow/.test(sql)) for (const what of ['rows', 'drop'] as const) await tryToClean(what);
+        return rows;
+      },
+    };
+    await provision(watched, await plan(dbOf(one), options));
+    expect(refusals.length).toBeGreaterThanOrEqual(2);
+    for (const refusal of refusals) expect(refusal).toMatch(/^LOCKED: connection \d+ is provisioning/);
+    await clean(dbOf(two), options, { dryRun: false });
+    refusals.length = 0;
+    const again = await plan(dbOf(one), options);
+    await seed(watched, again.seed!, {});
+    expect(refusals.length).toBeGreaterThanOrEqual(2);
+    for (const refusal of refusals) expect(refusal).toMatch(/^LOCKED: connection \d+ is seeding/);
+    expect((await one.query('SELECT COUNT(*) AS n FROM t_shadow'))[0]).toEqual([{ n: 50 }]);
+    expect((await clean(dbOf(two), options, { dryRun: false })).tables).toEqual([{ table: 't_shadow', rows: 50 }]);
+  } finally {
+    await one.query(`DROP DATABASE IF EXISTS ${database}`);
+    await Promise.all([one.end(), two.end()]);
+  }
 });

@@ -1,11 +1,13 @@
 import { quoteName } from '../../names.js';
-import { type Db, ShadowDbError } from '../db.js';
+import { type Db, ShadowDbError, textOf } from '../db.js';
+import { seedLockName } from '../seed/run.js';
 import { isSeedHelper } from '../seed/sources.js';
 import { accountName, isOurs, readGrants } from './account.js';
 import { type CleanProgress, keepingOf, removeRun } from './clean-run.js';
 import { drift } from './drift.js';
 import { guardShadowOnly } from './guard.js';
 import type { Names, ShadowDbOptions } from './options.js';
+import { lockName } from './provision.js';
 import { isMarked } from './range.js';
 import { knowsRun, readSchemas, rowsOf, type Schemas, type ShadowTable, shadowTables } from './rows.js';
 
@@ -47,7 +49,7 @@ export interface CleanReport {
  *
  * With a run, rows of others and of the seed stay, and foreign keys stay on, so that the server itself refuses what would dangle: another run may be going
  * on. Without, foreign keys among shadow tables are taken off while rows go (cycles allow no order) and put back: no run may be going on.
- * @throws ShadowDbError DRIFT, REAL_KEY, NO_RUN, RUN_ID, ONE_SESSION, NOT_SHADOW; nothing was removed then
+ * @throws ShadowDbError DRIFT, REAL_KEY, LOCKED, NO_RUN, RUN_ID, ONE_SESSION, NOT_SHADOW; nothing was removed then
  */
 export async function clean(db: Db, options: ShadowDbOptions, asked: CleanOptions = {}): Promise<CleanReport> {
   const { dryRun = true, what = 'rows', run } = asked;
@@ -77,6 +79,7 @@ export async function clean(db: Db, options: ShadowDbOptions, asked: CleanOption
     const [row] = await db.query(`SELECT COUNT(*) AS n FROM ${table.name}`);
     counted.push({ table: table.label, rows: Number(row?.n ?? 0) });
   }
+  if (!dryRun) await refuseWhileMaking(db, names);
   const filled = tables.filter((_, at) => (counted[at]?.rows ?? 0) > 0);
   const { before, statements, after } = what === 'rows' ? emptying(tables, filled) : dropping(schemas, tables, report);
   report.statements = [...before, ...statements, ...after];
@@ -112,6 +115,25 @@ async function refuseUnsafe(
       const [child, parent] = [`${s}.${t}`, `${schema}.${p}`];
       if (!tables.some(({ shadow }) => shadow === parent) || tables.some(({ shadow }) => shadow === child)) continue;
       throw new ShadowDbError('REAL_KEY', `foreign key ${k} of ${child} refers to the shadow table ${parent}`);
+    }
+  }
+}
+
+/**
+ * Rows that go while a seeder writes would be missing for good: its journal says that they are there. Asked, not taken, since a pool has no session.
+ * The names are those that provisioning and seeding hold.
+ */
+async function refuseWhileMaking(db: Db, names: Names): Promise<void> {
+  for (const database of names.databases) {
+    const schema = names.shadowSchema(database);
+    const journal = names.named(names.shadow('shadowline_seed', database), schema);
+    for (const [lock, what] of [
+      [lockName(schema), 'provisioning'],
+      [seedLockName(journal), 'seeding'],
+    ] as const) {
+      const [row] = await db.query('SELECT IS_USED_LOCK(?) AS holder', [lock]);
+      if (textOf(row?.holder) === '') continue;
+      throw new ShadowDbError('LOCKED', `connection ${textOf(row?.holder)} is ${what} ${schema}`);
     }
   }
 }

@@ -5,6 +5,7 @@ import { type Definition, runColumn, withSequences } from './definition.js';
 import type { ForeignKeyModel, SchemaModel, TableModel, TriggerModel, ViewModel } from './model.js';
 import type { Names } from './options.js';
 import { isMarked } from './range.js';
+import { unsafeViews } from './real-views.js';
 import { type SequenceState, type Sides, shadowed } from './sides.js';
 import { redirectBody } from './trigger-body.js';
 
@@ -82,8 +83,11 @@ export function desired(sides: Sides): Desired {
       result.tables.push(desiredTable(sides, database, table, warnings));
     }
   }
-  const found = [...sides.real].flatMap(([database, model]) => views(model, database, names, rewriter, warnings));
+  const found = [...sides.real].flatMap(([database, model]) => views(model, database, sides, rewriter, warnings));
   result.views = ordered(found, result, names, warnings);
+  for (const [view, fault] of unsafeViews(sides)) {
+    warnings.push(`view ${view} cannot be read by shadow traffic, since it may do more than read: ${fault}`);
+  }
   checkTaken(sides, result);
   return result;
 }
@@ -127,7 +131,7 @@ function desiredTable(sides: Sides, database: string, table: TableModel, warning
     definition: withSequences(definition, (schema, name) => sequenceTwin(names, own.label, schema, name)),
     hasRunColumn,
     foreignKeys: foreignKeys(table, own, names, warnings),
-    triggers: triggers(table, own, names, warnings),
+    triggers: triggers(table, own, sides, warnings),
   };
 }
 
@@ -197,14 +201,14 @@ function foreignKeys(table: TableModel, own: Twin, names: Names, warnings: strin
   return kept;
 }
 
-function triggers(table: TableModel, own: Twin, names: Names, warnings: string[]): TriggerModel[] {
+function triggers(table: TableModel, own: Twin, { names, server }: Sides, warnings: string[]): TriggerModel[] {
   const kept: TriggerModel[] = [];
   for (const trigger of table.triggers) {
     const result = redirectBody(
       trigger.body,
       trigger.sqlMode,
       { ...names.options, dialect: 'mysql', cacheSize: 1 },
-      own.database,
+      { database: own.database, server: server.flavour },
     );
     if ('refused' in result) {
       warnings.push(`trigger ${trigger.name} of ${own.label} is left out: ${result.refused}`);
@@ -218,7 +222,7 @@ function triggers(table: TableModel, own: Twin, names: Names, warnings: string[]
 function views(
   model: SchemaModel,
   database: string,
-  names: Names,
+  { names, server }: Sides,
   rewriter: Rewriter,
   warnings: string[],
 ): DesiredView[] {
@@ -233,7 +237,8 @@ function views(
   for (const view of model.views) {
     if (!wanted.has(view.name)) continue;
     const own = twin(names, database, view.name);
-    const result = rewriter.rewrite(view.definition, { ...viewMode, database });
+    const session = { sqlMode: viewMode, database, server: server.flavour, charset: 'utf8mb4' };
+    const result = rewriter.rewrite(view.definition, session);
     if (result.action === 'refuse') {
       warnings.push(`view ${own.label} is left out: ${result.code}: ${result.message}`);
       continue;
@@ -244,7 +249,8 @@ function views(
   return found;
 }
 
-const viewMode = { sqlMode: { ansiQuotes: false, noBackslashEscapes: false } };
+/** As the server writes views' texts. */
+const viewMode = { ansiQuotes: false, noBackslashEscapes: false };
 
 /** A view over another view comes after it; one over a view that is left out is left out too. */
 function ordered(

@@ -62,6 +62,7 @@ it.each<[mode: keyof typeof modes, sql: string, isRight: boolean]>([
   ['table', "CREATE USER 'root'@'%' IDENTIFIED BY {password}", false],
   ['table', `GRANT SELECT, INSERT ON \`app\`.\`t_shadow\` TO ${who}`, true],
   ['table', `GRANT SELECT ON \`app\`.\`r\` TO ${who}`, true],
+  ['table', `GRANT SELECT, INSERT ON \`app\`.\`new\nline_shadow\` TO ${who}`, true],
   ['table', `GRANT SELECT, INSERT ON \`app\`.\`r\` TO ${who}`, false],
   ['table', `GRANT DROP ON \`app\`.\`t_shadow\` TO ${who}`, false],
   ['table', `GRANT SELECT ON *.* TO ${who}`, false],

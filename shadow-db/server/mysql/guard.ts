@@ -57,7 +57,7 @@ export function guardAccount(sql: string, names: Names, who: string): void {
     return;
   if (['CREATE', 'ALTER'].some((verb) => sql === `${verb} USER ${who} IDENTIFIED BY {password}`)) return;
   const rest = sql.endsWith(` TO ${who}`) ? ` TO ${who}` : ` FROM ${who}`;
-  const match = /^(GRANT|REVOKE) ([A-Z, ]+) ON (.+)$/.exec(sql.endsWith(rest) ? sql.slice(0, -rest.length) : '');
+  const match = /^(GRANT|REVOKE) ([A-Z, ]+) ON (.+)$/s.exec(sql.endsWith(rest) ? sql.slice(0, -rest.length) : '');
   const { text, targets } = shape(lex(match?.[3] ?? '', { ansiQuotes: false, noBackslashEscapes: false }), names);
   const rights = match?.[2]?.split(', ') ?? [];
   const isRead = rights.join() === 'SELECT';

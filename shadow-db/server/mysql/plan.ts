@@ -361,5 +361,7 @@ function summary(differences: Difference[]): string {
 
 /** Puts the password into the text of a step. */
 export function withPassword(sql: string, password: string): string {
-  return sql.replace('{password}', () => quoteText(password));
+  // the place of the password is the last one: a name may look like it
+  const at = sql.lastIndexOf('{password}');
+  return at === -1 ? sql : sql.slice(0, at) + quoteText(password) + sql.slice(at + '{password}'.length);
 }

@@ -64,7 +64,7 @@ export async function provision(db: Db, plan: Plan, options: ProvisionOptions = 
         const wanted = step.sqlMode ?? ddlMode;
         if (wanted !== sqlMode) await db.query(`SET SESSION sql_mode = ${quoteText(wanted)}`);
         sqlMode = wanted;
-        await db.query(withPassword(step.sql, password ?? ''));
+        await db.query(step.kind === 'account' ? withPassword(step.sql, password ?? '') : step.sql);
       } catch (cause) {
         throw stopped(plan, index, cause);
       }
@@ -131,7 +131,7 @@ async function leave(db: Db, schemas: string[], { sqlMode, lockWait }: SessionSe
 }
 
 /** At most 64 characters; schemas whose names differ after 53 of them would wait for each other, which does no harm. */
-function lockName(schema: string): string {
+export function lockName(schema: string): string {
   return `shadowline ${schema.toLowerCase().slice(0, 53)}`;
 }
 

@@ -10,7 +10,7 @@ const options: RewriterOptions = {
   tables: { t: 'shadow', log: 'shadow', rates: 'real-read', secrets: 'refuse', 'crm.people': 'shadow' },
 };
 const redirected = (body: string, sqlMode = '', database = 'app'): string => {
-  const result = redirectBody(body, sqlMode, options, database);
+  const result = redirectBody(body, sqlMode, options, { database, server: 'mariadb' });
   return 'body' in result ? result.body : `refused: ${result.refused}`;
 };
 

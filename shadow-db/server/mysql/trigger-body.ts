@@ -2,22 +2,34 @@ import { Refusal } from '../../codes.js';
 import { lex, type Token } from '../../mysql/lexer.js';
 import { createRewriter, type RewriterOptions } from '../../mysql/rewriter.js';
 
+/** Where a trigger is: the schema that its plain names are in, and the kind of server. */
+export interface BodyPlace {
+  database: string;
+  server: 'mariadb' | 'mysql';
+}
+
 export type BodyResult = { body: string } | { refused: string };
 
 /**
  * Redirects the body of a trigger. Understood: one statement, BEGIN … END, IF, CASE, DECLARE of variables, SET of variables and of NEW.column,
  * SELECT … INTO variables, SIGNAL. Each embedded statement and expression must be proven by the rewriter; loops, cursors, handlers, labels and whatever else
- * is not known are refused, with the reason. `database`: the schema of the trigger, which plain names are in.
+ * is not known are refused, with the reason.
  */
-export function redirectBody(body: string, sqlMode: string, options: RewriterOptions, database: string): BodyResult {
+export function redirectBody(
+  body: string,
+  sqlMode: string,
+  options: RewriterOptions,
+  { database, server }: BodyPlace,
+): BodyResult {
   if (/\bORACLE\b/.test(sqlMode)) return { refused: 'it was made in sql_mode ORACLE, whose grammar is another' };
   const flags = {
     ansiQuotes: /\b(?:ANSI_QUOTES|ANSI|DB2|MAXDB|MSSQL|POSTGRESQL)\b/.test(sqlMode),
     noBackslashEscapes: /\bNO_BACKSLASH_ESCAPES\b/.test(sqlMode),
+    ignoreSpace: /\b(?:IGNORE_SPACE|ANSI|DB2|MAXDB|MSSQL|POSTGRESQL)\b/.test(sqlMode),
   };
   const rewriter = createRewriter({ ...options, cacheSize: 1 });
   const prove = (sql: string): string => {
-    const result = rewriter.rewrite(sql, { sqlMode: flags, database });
+    const result = rewriter.rewrite(sql, { sqlMode: flags, database, server, charset: 'utf8mb4' });
     if (result.action === 'refuse') throw new NotUnderstood(`${result.code}: ${result.message}`);
     return result.sql;
   };

@@ -139,3 +139,41 @@ it('finds rights of a role, and what everybody may do', async () => {
     await test.run('revoke update on {main}.secrets from public', `drop role ${role}`);
   }
 });
+
+it('a real view that does more than read cannot be read: its functions run with the rights of its definer', async () => {
+  await test.run(
+    'create table log (id int auto_increment primary key)',
+    'create function f() returns int modifies sql data begin insert into log values (); return 1; end',
+    'create sequence s',
+    'create view calling as select id, f() as x from rates',
+    'create view drawing as select nextval(s) as x',
+    'create view over_calling as select x from calling',
+    'create view elsewhere as select User from mysql.user',
+    "create view plain_view as select r.id, concat(r.id, 'é', '\\\\') as c, now() as n from rates r join unclassed u on u.x = r.id",
+    'create view over_plain as select c from plain_view',
+    'insert into rates values (1)',
+  );
+  const views = ['calling', 'drawing', 'over_calling', 'elsewhere', 'plain_view', 'over_plain'];
+  const tables = { t: 'shadow', ...Object.fromEntries(views.map((name) => [name, 'real-read' as const])) } as const;
+  const asked = test.options(tables, { account: test.account });
+  // as an earlier version, or an administrator, may have granted it
+  await test.run(`grant select on calling to '${test.account.user}'@'%'`);
+  const planned = await plan(test.db, asked);
+  expect(
+    planned.warnings.filter((text) => /may do more than read/.test(text)).map((text) => text.split(' ')[1]),
+  ).toEqual(['calling', 'drawing', 'elsewhere', 'over_calling'].map((name) => `${test.main}.${name}`));
+  await provision(test.db, planned, { password: test.account.password });
+  const reader = await test.connect(test.account.user, test.account.password, test.main);
+  for (const name of ['calling', 'drawing', 'over_calling', 'elsewhere']) {
+    await expect(reader.query(`select * from ${name}`)).rejects.toMatchObject({ errno: 1142 });
+  }
+  expect((await reader.query('select c from over_plain'))[0]).toEqual([]);
+  expect(await test.query('select count(*) as n from log')).toEqual([{ n: 0 }]);
+  const { checks } = await verify(test.db, asked, { shadowAccountDb: dbOf(reader) });
+  expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+  await test.run(`grant select on calling to '${test.account.user}'@'%'`);
+  const after = await verify(test.db, asked, { shadowAccountDb: dbOf(reader) });
+  expect(after.checks.filter(({ ok, name }) => !ok && name === 'reads-real').map(({ subject }) => subject)).toEqual([
+    `${test.main}.calling`,
+  ]);
+});

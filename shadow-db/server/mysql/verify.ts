@@ -8,6 +8,7 @@ import { type Difference, differences, existingTable } from './drift.js';
 import type { TableModel } from './model.js';
 import type { Names, ShadowDbOptions } from './options.js';
 import { markedFirst, reachedId } from './range.js';
+import { unsafeViews } from './real-views.js';
 import { coversSchema, type Grant, parseGrants } from './rights.js';
 import { readSides, type Sides } from './sides.js';
 
@@ -121,6 +122,7 @@ async function accountChecks(db: Db, shadowDb: Db, sides: Sides, wanted: Desired
   const { names } = sides;
   const checks = [await identityCheck(shadowDb, names)];
   const shadowPlaces = new Set([...wanted.tables, ...wanted.views].map(({ schema, name }) => `${schema}.${name}`));
+  const unsafe = unsafeViews(sides);
   for (const [database, model] of sides.real) {
     const relations = [
       ...model.tables.map(({ name, columns }) => ({
@@ -131,7 +133,10 @@ async function accountChecks(db: Db, shadowDb: Db, sides: Sides, wanted: Desired
     ];
     for (const { name, columns } of relations) {
       if (shadowPlaces.has(`${database}.${name}`)) continue;
-      checks.push(...(await relationChecks(shadowDb, names, database, name, columns[0] ?? runColumn)));
+      const mayRead = names.mapping.classOf(database, name) === 'real-read' && !unsafe.has(`${database}.${name}`);
+      checks.push(
+        ...(await relationChecks(shadowDb, names, { database, name, column: columns[0] ?? runColumn, mayRead })),
+      );
     }
     checks.push(await schemaCheck(shadowDb, database, relations[0]?.name));
   }
@@ -161,7 +166,11 @@ async function identityCheck(shadowDb: Db, names: Names): Promise<Check> {
 }
 
 /** None of these matches a row, so that nothing happens even where the account may do it. */
-async function relationChecks(db: Db, names: Names, database: string, name: string, first: string): Promise<Check[]> {
+async function relationChecks(
+  db: Db,
+  names: Names,
+  { database, name, column: first, mayRead }: { database: string; name: string; column: string; mayRead: boolean },
+): Promise<Check[]> {
   const target = names.real(name, database);
   const column = quoteName(first);
   const faults: string[] = [];
@@ -174,7 +183,6 @@ async function relationChecks(db: Db, names: Names, database: string, name: stri
     if (!denied.has(error)) faults.push(`${verb}: ${error === 0 ? 'allowed' : `error ${error}`}`);
   }
   const subject = `${database}.${name}`;
-  const mayRead = names.mapping.classOf(database, name) === 'real-read';
   const error = await attempt(db, `SELECT 1 FROM ${target} LIMIT 0`);
   const isRight = mayRead ? error === 0 : denied.has(error);
   return [

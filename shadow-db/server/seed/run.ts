@@ -38,7 +38,7 @@ export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): P
   const session = await dialect.openSession(db).catch((error: unknown) => {
     throw dialect.translated(error, 'opening the session');
   });
-  const lock = `shadowline seed ${createHash('sha256').update(sql.named(plan.journal)).digest('hex').slice(0, 32)}`;
+  const lock = seedLockName(sql.named(plan.journal));
   let isLocked = false;
   let source: SeedSession | undefined;
   let putBack: PutBack | undefined;
@@ -76,6 +76,11 @@ export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): P
       await source.close().catch(() => undefined);
     }
   }
+}
+
+/** Named lock that a seeder holds. `journal`: quoted, with its schema. */
+export function seedLockName(journal: string): string {
+  return `shadowline seed ${createHash('sha256').update(journal).digest('hex').slice(0, 32)}`;
 }
 
 /** Throws SeedError for options that do not fit the plan; asks no server. */

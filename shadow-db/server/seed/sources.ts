@@ -73,7 +73,9 @@ function checkCondition({ key, real, realSchema }: SourceTable, where: string): 
     database: realSchema,
     tables: { [real.name]: 'real-read' },
   });
-  const result = rewriter.rewrite(`SELECT 1 FROM ${quoteName(real.name)} WHERE (${where}) LIMIT 1`);
+  const result = rewriter.rewrite(`SELECT 1 FROM ${quoteName(real.name)} WHERE (${where}) LIMIT 1`, {
+    charset: 'utf8mb4',
+  });
   if (result.action === 'rewrite') return;
   const why = result.action === 'refuse' ? result.message : where;
   throw new SeedError('SEED_SPEC', `the condition of ${key} is refused: ${why}`);
