@@ -174,7 +174,8 @@ async function checkForm(key: string, where: string): Promise<void> {
 async function estimatedRows(db: Db, sources: readonly SourceTable[]): Promise<Map<string, number>> {
   const asked = sources.map(({ key, real, realSchema }) => ({ key, schema: realSchema, table: real.name }));
   const rows = await db.query(
-    `SELECT x.key, (SELECT sum(p.reltuples)::bigint::text FROM pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid WHERE t.isleaf AND p.reltuples >= 0) AS n
+    `SELECT x.key, CASE WHEN c.relkind <> 'p' THEN nullif(c.reltuples, -1)::bigint::text
+         ELSE (SELECT sum(p.reltuples)::bigint::text FROM pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid WHERE t.isleaf AND p.reltuples >= 0) END AS n
      FROM jsonb_to_recordset($1::jsonb) AS x(key text, schema text, "table" text)
        JOIN pg_namespace n ON n.nspname = x.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = x."table"`,
     [JSON.stringify(asked)],

@@ -207,7 +207,11 @@ describe('seeding on a real PostgreSQL', () => {
       'INSERT INTO lines SELECT row_number() OVER (), b.id, b.month FROM books b, generate_series(1, 3)',
     ]);
     const options = test.options(['books', 'lines'], { books: { where: 'id <= 300', children: true } });
-    await provision(test.db, await plan(test.db, options), { seed: { maxChunkRows: 50 } });
+    await test.rows('ANALYZE');
+    const planned = await plan(test.db, options);
+    const estimates = planned.seed?.tables.map(({ key, estimatedRows }) => `${key} ${estimatedRows}`);
+    expect(estimates).toEqual(['lines 2100', 'books 700']);
+    await provision(test.db, planned, { seed: { maxChunkRows: 50 } });
     expect(await test.digest('books_shadow')).toBe(await test.digest('(SELECT * FROM books WHERE id <= 300)'));
     expect(await test.digest('lines_1_shadow')).toBe(await test.digest('(SELECT * FROM lines_1 WHERE book <= 300)'));
     expect(await test.column('SELECT count(*) FROM lines_shadow')).toEqual(['900']);
@@ -283,9 +287,11 @@ describe('seeding on a real PostgreSQL', () => {
   });
 
   it('samples: the same rows each time, more hold the fewer, a number is exact, and parents come along', async () => {
-    test = await SeedingPostgres.create(bank);
+    test = await SeedingPostgres.create([...bank, 'ANALYZE']);
     const chosen = async (sample: string | number): Promise<string[]> => {
-      await seed(test.db, await test.shadowed(tables, { transfers: { sample } }), small);
+      const seeding = await test.shadowed(tables, { transfers: { sample } });
+      expect(seeding.tables.find(({ key }) => key === 'transfers')?.estimatedRows).toBe(3000);
+      await seed(test.db, seeding, small);
       const ids = await test.column('SELECT id FROM transfers_shadow ORDER BY id');
       expect(
         await test.column(
