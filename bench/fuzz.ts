@@ -36,6 +36,8 @@ Examples:
 
 interface Server {
   dialect: Dialect;
+  /** It was started for this run: when a statement brings it down, another one takes its place. */
+  isOwn: boolean;
   stop(): Promise<void>;
 }
 
@@ -45,14 +47,17 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const servers: Record<string, () => Promise<Server>> = {
   async mysql() {
     const { mysql, stop } = await startServers(say, { leaveOut: ['kafka', 'redis'] });
-    return { dialect: new MySqlDialect(mysql.url) as Dialect<any, any>, stop };
+    return { dialect: new MySqlDialect(mysql.url) as Dialect<any, any>, isOwn: mysql.pid !== undefined, stop };
   },
   async postgres() {
     const { postgres, omissions, stop } = await startServers(say, {
       leaveOut: ['kafka', 'redis'],
       postgres: true,
     });
-    if (postgres !== undefined) return { dialect: new PostgresDialect(postgres.url) as Dialect<any, any>, stop };
+    if (postgres !== undefined) {
+      const dialect = new PostgresDialect(postgres.url) as Dialect<any, any>;
+      return { dialect, isOwn: postgres.pid !== undefined, stop };
+    }
     await stop();
     throw new Error(omissions.join('; '));
   },
@@ -125,6 +130,23 @@ function report(dialect: Dialect, finding: Finding, path: string): void {
   say(`saved: ${relative(process.cwd(), path)}`);
 }
 
+const maxCrashes = 50;
+const noTally: Tally = { statements: 0, ran: 0, failed: 0, excused: 0, refused: {}, worlds: 0, findings: [] };
+
+function sum(one: Tally, two: Tally): Tally {
+  const refused = { ...one.refused };
+  for (const [code, count] of Object.entries(two.refused)) refused[code] = (refused[code] ?? 0) + count;
+  return {
+    statements: one.statements + two.statements,
+    ran: one.ran + two.ran,
+    failed: one.failed + two.failed,
+    excused: one.excused + two.excused,
+    refused,
+    worlds: one.worlds + two.worlds,
+    findings: [...one.findings, ...two.findings],
+  };
+}
+
 async function run(options: Options): Promise<number> {
   const controller = new AbortController();
   let interrupted = false;
@@ -136,32 +158,54 @@ async function run(options: Options): Promise<number> {
     controller.abort();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  const server = await (servers[options.dialect] as () => Promise<Server>)();
-  const { dialect } = server;
+  const start = servers[options.dialect] as () => Promise<Server>;
+  let server = await start();
   const folder = join(dirname(fileURLToPath(import.meta.url)), '../../shadow-db/fuzz/regressions');
   const startMs = Date.now();
   const endMs = startMs + options.minutes * 60_000;
   let saidMs = startMs;
   try {
     say(`seed ${options.seed}, up to ${options.statements.toLocaleString('en')} statements`);
-    const tally = await campaign(dialect, {
-      statements: options.statements,
-      seed: options.seed,
-      maxFindings: options.cases,
-      signal: controller.signal,
-      onProgress(now) {
-        if (Date.now() >= endMs) controller.abort();
-        if (Date.now() - saidMs < (process.stderr.isTTY ? 1000 : 10_000)) return;
-        saidMs = Date.now();
-        say(line(now, options, startMs));
-      },
-      onFinding: (finding) => report(dialect, finding, saveRegression(folder, finding)),
-    });
+    let tally = noTally;
+    for (let crashes = 0; ; crashes++) {
+      const before = tally;
+      const { dialect } = server;
+      // another campaign after a crash begins with other schemas, or it would meet the same statement
+      const seed = (options.seed + Math.imul(crashes, 0x27d4eb2f)) | 0;
+      try {
+        await campaign(dialect, {
+          statements: options.statements - before.statements,
+          seed,
+          maxFindings: options.cases - before.findings.length,
+          signal: controller.signal,
+          onProgress(now) {
+            tally = sum(before, now);
+            if (Date.now() >= endMs) controller.abort();
+            if (Date.now() - saidMs < (process.stderr.isTTY ? 1000 : 10_000)) return;
+            saidMs = Date.now();
+            say(line(tally, options, startMs));
+          },
+          onFinding(finding) {
+            tally = { ...tally, findings: [...tally.findings, finding] };
+            report(dialect, finding, saveRegression(folder, finding));
+          },
+        });
+        break;
+      } catch (error) {
+        if (!server.isOwn || crashes >= maxCrashes) throw error;
+        say(
+          `\nthe server is gone (${(error as Error).message.slice(0, 2000)}), in schema ${tally.worlds - before.worlds} of seed ${seed}; another one is started`,
+        );
+        await dialect.end().catch(() => undefined);
+        await server.stop();
+        server = await start();
+      }
+    }
     console.log(line(tally, { ...options, statements: tally.statements }, startMs));
     if (tally.findings.length > 0) return 1;
     return interrupted ? 130 : 0;
   } finally {
-    await dialect.end();
+    await server.dialect.end().catch(() => undefined);
     await server.stop();
   }
 }

@@ -98,6 +98,12 @@ beforeAll(async () => {
   await client.connect();
   await client.query('CREATE TABLE orders (id serial PRIMARY KEY, memo text)');
   await client.query("INSERT INTO orders (memo) SELECT 'm' FROM generate_series(1, 5)");
+  await client.query(
+    'CREATE TABLE people (id bigserial PRIMARY KEY, mail varchar(80) UNIQUE, likes integer REFERENCES orders (id))',
+  );
+  await client.query(
+    "INSERT INTO people (mail, likes) SELECT n || '@bank.example', 1 + n % 2 FROM generate_series(1, 9) n",
+  );
   await client.end();
   folder = mkdtempSync(join(tmpdir(), 'shadow-db cli '));
   const account = `{ user: ${user}, passwordEnv: CLI_PASSWORD }`;
@@ -115,7 +121,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'twice.yaml'), `${minimal}${store('')}  postgres: { main: ${second} }\n`);
   writeFileSync(
     join(folder, 'pg.yaml'),
-    `${minimal}  postgres: { pg: { url: env:CLI_PG, account: { user: ${role}, passwordEnv: CLI_PASSWORD }, tables: { shadow: [orders] } } }\n`,
+    `${minimal}  postgres: { pg: { url: env:CLI_PG, account: { user: ${role}, passwordEnv: CLI_PASSWORD }, tables: { shadow: [orders, people] }, seed: { people: { where: id > 2, idOffset: reserved, mask: { mail: email } } } } }\n`,
   );
 });
 
@@ -283,6 +289,8 @@ describe('stress shadow-db on PostgreSQL', () => {
     const made = await shadowDb(['provision', 'pg.yaml', '--apply']);
     expect(made.err).not.toContain(password);
     expect(made.code).toBe(0);
+    expect(made.err).toContain('seed: copy people: 7 rows');
+    expect((await shadowDb(['seed', 'pg.yaml'])).out).toContain('nothing to do');
     expect((await shadowDb(['drift', 'pg.yaml'])).code).toBe(0);
     const verified = await shadowDb(['verify', 'pg.yaml']);
     expect([verified.code, verified.out.includes('FAIL')]).toEqual([0, false]);
@@ -291,7 +299,18 @@ describe('stress shadow-db on PostgreSQL', () => {
     await client.query("SET shadowline.run = 'run-1'");
     await client.query("INSERT INTO orders_shadow (memo) VALUES ('a'), ('b')");
     expect((await shadowDb(['clean', 'pg.yaml', '--run', 'run-1', '--apply'])).out).toContain('orders_shadow: 2 rows');
-    expect((await client.query('SELECT * FROM orders_shadow')).rows).toEqual([]);
+    expect((await client.query('SELECT id FROM orders_shadow ORDER BY id')).rows).toEqual([{ id: 1 }, { id: 2 }]);
+    const seeded =
+      'SELECT min(id) > 1000000000 AS "isShifted", count(*)::int AS n, bool_and(mail ~ \'@masked.invalid$\') AS "isMasked" FROM people_shadow';
+    expect((await client.query(seeded)).rows).toEqual([{ isShifted: true, n: 7, isMasked: true }]);
+    const before = (await client.query('SELECT * FROM people_shadow ORDER BY id')).rows;
+    expect((await shadowDb(['clean', 'pg.yaml', '--apply'])).code).toBe(0);
+    expect((await shadowDb(['seed', 'pg.yaml'])).out).toMatch(/people: .*{tokens}/s);
+    const asked = ['seed', 'pg.yaml', '--apply', '--rate', '50000/s', '--source', 'REPLICA'];
+    expect((await shadowDb(asked, { REPLICA: url.href })).err).toContain('no URL of a PostgreSQL server');
+    const again = await shadowDb(asked, { REPLICA: pgUrl.href });
+    expect([again.code, again.out]).toEqual([0, expect.stringContaining('people: 7 rows')]);
+    expect((await client.query('SELECT * FROM people_shadow ORDER BY id')).rows).toEqual(before);
     await client.query("INSERT INTO orders (id, memo) VALUES (2000000000, 'x')");
     expect((await shadowDb(['audit', 'pg.yaml'])).code).toBe(6);
     await client.query('DELETE FROM orders WHERE id = 2000000000');

@@ -1,7 +1,6 @@
 import * as server from '@shadowline/shadow-db/server/postgres';
 import type { PostgresScenario } from '../../orchestrator/scenario/index.js';
 import { postgresOptions } from '../../orchestrator/stores/shadow-options.js';
-import { CliError, exitCodes } from '../exit-codes.js';
 import { addressOf } from './address.js';
 import { type Address, connectPostgres, type OpenDb } from './connect.js';
 import { passwordOf, type ShadowStore } from './store.js';
@@ -24,10 +23,10 @@ export async function postgresStore(name: string, scenario: PostgresScenario): P
     dialect: 'postgres',
     label: `${address.database}, schema ${scenario.realSchema}`,
     plan,
-    async provision({ onStep }) {
+    async provision({ onStep, seed }) {
       const made = planned ?? (await plan());
       const isNeeded = made.steps.some(({ kind }) => kind === 'account');
-      await server.provision(db, made, { onStep, ...(isNeeded && { password: passwordOf(account) }) });
+      await server.provision(db, made, { onStep, seed, ...(isNeeded && { password: passwordOf(account) }) });
     },
     drift: () => server.drift(db, options),
     async verify() {
@@ -35,13 +34,7 @@ export async function postgresStore(name: string, scenario: PostgresScenario): P
       open.push(shadowAccountDb);
       return server.verify(db, options, { shadowAccountDb });
     },
-    async seed() {
-      throw new CliError(
-        exitCodes.usage,
-        `store ${name}: seeding is not built for PostgreSQL yet`,
-        'fill the shadow tables by hand, or leave them empty',
-      );
-    },
+    seed: (seedPlan, asked) => server.seed(db, seedPlan, asked),
     clean: (asked) => server.clean(db, options, asked),
     audit: (asked) =>
       server.finishAudit(

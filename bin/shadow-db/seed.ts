@@ -5,8 +5,9 @@ import { CliError, exitCodes } from '../exit-codes.js';
 import { note } from '../terminal.js';
 import { type Action, type ActionArguments, applying, counted } from './action.js';
 import { addressOf } from './address.js';
-import { connectMysql } from './connect.js';
+import { connectMysql, connectPostgres } from './connect.js';
 import { notReady } from './drift.js';
+import type { ShadowStore } from './store.js';
 
 /** Lines of progress come no closer than this. */
 const EVERY_MS = 2_000;
@@ -54,7 +55,7 @@ export const seedAction: Action = {
       const hint = ['', 'Nothing was copied. Do it with --apply.'];
       return { data: { applied: false, steps: shown, warnings }, lines: [...lines, ...notes, ...hint] };
     }
-    const source = options.source === undefined ? undefined : await openSource(store.name, options.source);
+    const source = options.source === undefined ? undefined : await openSource(store, options.source);
     try {
       const asked = { ...seedOptions(options, signal), ...(source && { source, snapshot: true }) };
       const report = await store.seed(plan, asked);
@@ -99,16 +100,22 @@ function rateOf(text: string): number {
   }
 }
 
-async function openSource(store: string, variable: string) {
+const sources = {
+  mysql: { name: 'MySQL', protocol: /^(?:mysql|mariadb):$/, port: 3306, connect: connectMysql },
+  postgres: { name: 'PostgreSQL', protocol: /^postgres(?:ql)?:$/, port: 5432, connect: connectPostgres },
+};
+
+async function openSource({ name, dialect }: ShadowStore, variable: string) {
+  const source = sources[dialect];
   const text = process.env[variable];
-  if (text === undefined || !URL.canParse(text) || !/^(?:mysql|mariadb):$/.test(new URL(text).protocol)) {
+  if (text === undefined || !URL.canParse(text) || !source.protocol.test(new URL(text).protocol)) {
     throw new CliError(
       exitCodes.usage,
-      `--source ${variable}: the variable holds no URL of a MySQL server`,
-      `set ${variable} to mysql://user:password@replica:3306/database`,
+      `--source ${variable}: the variable holds no URL of a ${source.name} server`,
+      `set ${variable} to ${dialect}://user:password@replica:3306/database`,
     );
   }
-  return connectMysql(addressOf(`${store} (source)`, text, 3306));
+  return source.connect(addressOf(`${name} (source)`, text, source.port));
 }
 
 function reportLines({ tables, closure, ms }: SeedReport): string[] {

@@ -86,7 +86,6 @@ export interface ShadowStore {
   drift(): Promise<StoreDifference[]>;
   /** @throws CliError when the restricted account may not log in */
   verify(): Promise<{ ok: boolean; checks: StoreCheck[] }>;
-  /** @throws CliError where the dialect has no seeder */
   seed(plan: SeedPlan, options: SeedOptions): Promise<SeedReport>;
   clean(asked: CleanAsked): Promise<StoreClean>;
   audit(asked: AuditSearch): Promise<DatabaseAudit>;

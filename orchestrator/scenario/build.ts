@@ -213,15 +213,7 @@ function buildMysql(
   }
   const tables = tableClasses(input.tables, at, report);
   const mapping = mappingOf({ ...input, database, tables: Object.fromEntries(tables) }, at, report);
-  for (const table of Object.keys(input.seed)) {
-    if (mapping !== undefined && classOf(mapping, table) !== 'shadow')
-      report(
-        [...at, 'seed', table],
-        `table ${table} is not among tables.shadow, so it has no shadow to seed`,
-        'add it there, or leave it out here',
-        true,
-      );
-  }
+  checkSeed(Object.keys(input.seed), mapping, at, report);
   for (const table of Object.keys(input.identityColumns)) {
     if (mapping !== undefined && classOf(mapping, table) === undefined)
       report(
@@ -261,14 +253,23 @@ function buildPostgres(
     tables: Object.fromEntries(tables),
     limit: nameLimits.postgres,
   };
-  mappingOf(names, at, report);
+  checkSeed(Object.keys(input.seed), mappingOf(names, at, report), at, report);
   return {
     ...pick(input, 'url', 'mode', 'realSchema', 'suffix', 'schemas', 'account'),
     schema: input.schema ?? `${input.realSchema}${input.suffix}`,
     tables: Object.fromEntries(tables),
+    seed: input.seed as PostgresScenario['seed'],
     ...(input.autoIncrementGap !== undefined && { autoIncrementGap: input.autoIncrementGap }),
     audit: auditScope(input.audit),
   };
+}
+
+function checkSeed(seeded: string[], mapping: Mapping | undefined, at: Path, report: Report): void {
+  for (const table of seeded) {
+    if (mapping === undefined || classOf(mapping, table) === 'shadow') continue;
+    const cause = `table ${table} is not among tables.shadow, so it has no shadow to seed`;
+    report([...at, 'seed', table], cause, 'add it there, or leave it out here', true);
+  }
 }
 
 function auditScope({ budget, ...rest }: ScenarioInput['shadow']['mysql'][string]['audit']): AuditScope {

@@ -210,6 +210,7 @@ const postgresStore = strict({
   account: account('SHADOWLINE_POSTGRES_PASSWORD'),
   tables: tableClasses,
   autoIncrementGap,
+  seed: named(seed, table).default({}),
   audit: audit.prefault({}),
 });
 

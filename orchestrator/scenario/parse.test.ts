@@ -106,7 +106,7 @@ describe('a scenario that is valid', () => {
       seed: { crm.people: { sample: 5%, children: true, idOffset: reserved, mask: { mail: email, tax: { kind: digits, domain: tax } } } }
       audit: { fullScan: true }
   postgres:
-    pg: { url: "postgres://root@127.0.0.1/bank", account: rw, realSchema: app, tables: { shadow: [orders] }, audit: { budget: 5s } }
+    pg: { url: "postgres://root@127.0.0.1/bank", account: rw, realSchema: app, tables: { shadow: [orders] }, seed: { orders: { sample: 100, mask: { memo: text } } }, audit: { budget: 5s } }
 `;
     const { scenario, problems: found } = validateScenario(text, FILE, env);
     expect(found).toEqual([]);
@@ -134,6 +134,7 @@ describe('a scenario that is valid', () => {
       schemas: {},
       account: { user: 'rw', passwordEnv: 'SHADOWLINE_POSTGRES_PASSWORD' },
       tables: { orders: 'shadow' },
+      seed: { orders: { sample: 100, mask: { memo: 'text' } } },
       audit: { budgetMs: 5_000 },
     });
   });
@@ -420,6 +421,15 @@ describe('a scenario that is wrong', () => {
       change('seed: { accounts', 'seed: { branches', full),
       [
         'scenario.yaml:14:15: shadow.mysql.main.seed.branches: table branches is not among tables.shadow, so it has no shadow to seed | add it there, or leave it out here',
+      ],
+    ],
+    [
+      'seed of no table on PostgreSQL',
+      plus(
+        '  postgres: { pg: { url: "postgres://u@h/d", account: a, tables: { shadow: [t] }, seed: { t: {}, u: {} } } }',
+      ),
+      [
+        'scenario.yaml:9:98: shadow.postgres.pg.seed.u: table u is not among tables.shadow, so it has no shadow to seed | add it there, or leave it out here',
       ],
     ],
     [

@@ -139,6 +139,8 @@ export interface PostgresScenario {
   account: { user: string; passwordEnv: string };
   tables: Record<string, TableClass>;
   autoIncrementGap?: number | Record<string, number>;
+  /** As for MySQL. */
+  seed: Record<string, Seed>;
   audit: AuditScope;
 }
 

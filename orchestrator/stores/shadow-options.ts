@@ -11,7 +11,7 @@ export function mysqlOptions(scenario: MysqlScenario): Omit<ShadowDbOptions, 'ac
 }
 
 export function postgresOptions(scenario: PostgresScenario): Omit<PostgresOptions, 'account'> {
-  const { mode, realSchema, suffix, schema, schemas, tables, autoIncrementGap } = scenario;
+  const { mode, realSchema, suffix, schema, schemas, tables, seed, autoIncrementGap } = scenario;
   const gap = autoIncrementGap !== undefined && { autoIncrementGap };
-  return { database: realSchema, mode, suffix, schema, schemas, tables, ...gap };
+  return { database: realSchema, mode, suffix, schema, schemas, tables, seed, ...gap };
 }

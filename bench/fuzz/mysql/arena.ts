@@ -408,6 +408,7 @@ function sorted(rows: unknown[][]): unknown[][] {
 }
 
 async function warnings(connection: Connection): Promise<string> {
-  const [rows] = await connection.query('SHOW WARNINGS');
-  return JSON.stringify(rows);
+  const [rows] = await connection.query<any>('SHOW WARNINGS');
+  // how often a value was converted is a matter of the plan
+  return JSON.stringify(rows.filter(({ Code }: { Code: number }) => !conversions.has(Number(Code))));
 }

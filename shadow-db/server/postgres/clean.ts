@@ -12,6 +12,7 @@ import { Names, type ShadowDbOptions } from './options.js';
 import { lockRoom, locksPerTable } from './provision.js';
 import { full, literal, quote, sameTable, shown } from './quote.js';
 import { notedBy, rowsName } from './rows.js';
+import { isSeedHelper } from './seed.js';
 import { inSnapshot, inTransaction, readServer, sqlState, textOfError } from './session.js';
 
 export interface CleanOptions {
@@ -193,7 +194,7 @@ async function refuseOthers(
 
 /** Whether a marked table or view was made for these options: its real name, or that of the table it is a partition of, is classed shadow. */
 function belongs(item: TableModel | ViewModel, model: SchemaModel, names: Names): boolean {
-  if (!isMarked(item) || sameTable(item, rowsName(names))) return false;
+  if (!isMarked(item) || sameTable(item, rowsName(names)) || isSeedHelper(item, names)) return false;
   if ('partitionOf' in item && item.partitionOf !== null) {
     const parent = model.tables.find((table) => sameTable(table, item.partitionOf as TableName));
     if (parent && belongs(parent, model, names)) return true;
@@ -232,8 +233,11 @@ async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanR
   report.views = views.map(shown);
   if (views.length > 0) report.statements.push(`DROP VIEW ${views.map(full).join(', ')}`);
   const rows = model.tables.find((table) => sameTable(table, rowsName(names)) && isMarked(table));
-  const isLast = !model.tables.some((table) => isMarked(table) && table !== rows && !tables.includes(table));
-  const gone = [...tables, ...(rows && isLast ? [rows] : [])];
+  const helpers = model.tables.filter((table) => isMarked(table) && isSeedHelper(table, names));
+  const isLast = !model.tables.some(
+    (table) => isMarked(table) && table !== rows && !tables.includes(table) && !helpers.includes(table),
+  );
+  const gone = [...tables, ...(rows && isLast ? [rows] : []), ...(isLast ? helpers : [])];
   const loose = model.sequences.filter(
     (sequence) => isMarked(sequence) && sequence.owner === null && names.shadowSchemas.includes(sequence.schema),
   );

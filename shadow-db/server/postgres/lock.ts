@@ -1,12 +1,17 @@
 import { type Db, ShadowDbError } from '../db.js';
 import type { Names } from './options.js';
 
+/** What is locked, by the schema in which what belongs to no single table is kept. */
+export function lockSubject(home: string): string {
+  return `shadowline ${home}`;
+}
+
 /**
  * One at a time: two that change the same shadow side would each see half of the other's work. The lock belongs to the session, and
  * goes with it. Throws ShadowDbError LOCKED with the one who holds it.
  */
 export async function withLock<Result>(db: Db, names: Names, work: () => Promise<Result>): Promise<Result> {
-  const subject = `shadowline ${names.home}`;
+  const subject = lockSubject(names.home);
   const [row] = await db.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS got', [subject]);
   if (row?.got !== true) {
     const holders = await db.query(

@@ -1,6 +1,7 @@
 import { Mapping, type TableClass, type TableName } from '../../mapping.js';
 import { nameLimits, ShadowNameError, shadowName } from '../../names.js';
 import { ShadowDbError } from '../db.js';
+import type { Seed } from '../seed/spec.js';
 
 /** The restricted role of shadow traffic. Roles belong to the whole server. */
 export interface Account {
@@ -19,6 +20,8 @@ export interface ShadowDbOptions {
   schemas?: Readonly<Record<string, string>>;
   tables: Readonly<Record<string, TableClass>>;
   account?: Account;
+  /** Real rows that shadow tables begin with, by the names of `tables`. */
+  seed?: Readonly<Record<string, Seed>>;
   /** Distance from the highest real id to the first shadow id; one number, or one per table. Default 1e9. */
   autoIncrementGap?: number | Record<string, number>;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TableName } from '../../mapping.js';
 import { type Db, ShadowDbError } from '../db.js';
-import { SeedError } from '../seed/errors.js';
+import type { SeedPlan } from '../seed/plan.js';
 import {
   accountSteps,
   checkRole,
@@ -36,6 +36,7 @@ import { full, literal, quote, sameTable, shown } from './quote.js';
 import { firstShadowId, highestOf, type ReservedRange, readHighest } from './range.js';
 import { checkRights } from './rights.js';
 import { noteFunction, noteStatements, rowsName, rowsStatements, rowsTable, rowsTrigger } from './rows.js';
+import { isSeedHelper, journalName, readSeedPlan } from './seed.js';
 import { inSnapshot, readServer, type Server } from './session.js';
 
 export interface Step {
@@ -47,6 +48,7 @@ export interface Step {
     | 'range'
     | 'index'
     | 'partition'
+    | 'seed'
     | 'foreign-key'
     | 'trigger'
     | 'run'
@@ -55,7 +57,7 @@ export interface Step {
     | 'grant';
   /** The real table, view, sequence or account that the step is about. */
   subject: string;
-  /** As it is sent, except that `{password}` stands for the account's password. */
+  /** As it is sent, except that `{password}` stands for the account's password, and `{…}` in steps of kind `seed` for what differs from chunk to chunk. */
   sql: string;
   reason: string;
 }
@@ -66,17 +68,18 @@ export interface Plan {
   /** What is left out, and why. */
   warnings: string[];
   reserved: ReservedRange[];
+  /** What the steps of kind `seed` show. */
+  seed?: SeedPlan;
   /** Digest of what the plan is about, as it was when the plan was made. */
   fingerprint: string;
 }
 
 /** Reads both sides and says what would have to be done; changes nothing. Throws ShadowDbError. */
-export async function plan(db: Db, options: ShadowDbOptions & { seed?: Record<string, unknown> }): Promise<Plan> {
-  if (options.seed !== undefined && Object.keys(options.seed).length > 0) {
-    throw new SeedError('SEED_DIALECT', 'shadow tables are filled on MySQL and MariaDB only, and this is PostgreSQL');
-  }
+export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
   const server = await readServer(db, { mustWrite: true });
-  return planFrom(await readSituation(db, server, options), options);
+  const situation = await readSituation(db, server, options);
+  const seed = await readSeedPlan(db, situation, new Names(options));
+  return planFrom({ ...situation, ...(seed && { seed }) }, options);
 }
 
 export interface Situation {
@@ -90,6 +93,7 @@ export interface Situation {
   /** PUBLIC may connect to the database. */
   everybodyConnects: boolean;
   warnings: string[];
+  seed?: SeedPlan;
 }
 
 export async function readSituation(db: Db, server: Server, options: ShadowDbOptions): Promise<Situation> {
@@ -128,15 +132,19 @@ export function planFrom(situation: Situation, options: ShadowDbOptions): Plan {
   return {
     options: { ...rest, ...(account && { account: { user: account.user } }) },
     steps,
-    warnings: [...situation.wanted.warnings, ...situation.warnings],
+    warnings: [...situation.wanted.warnings, ...situation.warnings, ...(situation.seed?.warnings ?? [])],
     reserved: planner.reserved,
-    fingerprint: fingerprint(situation),
+    ...(situation.seed && { seed: situation.seed }),
+    fingerprint: fingerprint(situation, new Names(options)),
   };
 }
 
 /** What a plan rests on: the tables that it is about, what is ours, and the role. Rows and sequences may move on, since ids keep their distance. */
-function fingerprint({ model, wanted, role, server }: Situation): string {
-  const ours = [...model.tables, ...model.views, ...model.sequences].filter(isMarked);
+function fingerprint({ model, wanted, role, server }: Situation, names: Names): string {
+  // what a seeder keeps beside the shadow tables comes and goes with its work
+  const ours = [...model.tables, ...model.views, ...model.sequences].filter(
+    (item) => isMarked(item) && !isSeedHelper(item, names),
+  );
   const parts = [server.database, model.schemas.map(({ name }) => name), wanted, ours, model.functions, role ?? null];
   const text = JSON.stringify(parts, (key, value) => (key === 'last' ? undefined : value));
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
@@ -179,6 +187,9 @@ class Planner {
       if (sql !== undefined && (kept === undefined || isLoose(table.partitionOf, kept)))
         steps.push(this.step('partition', table, sql, 'joined to the shadow of its partitioned table'));
     }
+    // rows come before what checks them or is called by them, so that an interrupted seed can go on
+    for (const { table, sql, reason } of situation.seed?.steps ?? [])
+      steps.push({ kind: 'seed', subject: table, sql, reason });
     for (const table of wanted.tables) steps.push(...this.foreignKeys(table));
     for (const table of wanted.tables) steps.push(...this.triggers(table));
     steps.push(...this.bookkeeping(), ...this.views());
@@ -215,6 +226,7 @@ class Planner {
       ...wanted.sequences.map(({ target }) => target),
       ...wanted.views.map(({ target }) => target),
       ...(wanted.tables.length > 0 ? [rowsName(names)] : []),
+      ...(this.situation.seed === undefined ? [] : [journalName(names)]),
     ];
     const taken = new Set(model.taken.map((name) => JSON.stringify([name.schema, name.table])));
     for (const name of needed) {

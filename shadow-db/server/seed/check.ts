@@ -1,8 +1,6 @@
 import { keyOf } from './choose.js';
 import type { Edge } from './graph.js';
-import * as sql from './mysql.js';
 import { Pace } from './pace.js';
-import { transaction, translated } from './session.js';
 import type { Work } from './work.js';
 
 export interface ClosureFinding {
@@ -47,6 +45,7 @@ export async function checkClosure(work: Work, mayChange: (table: string) => boo
 async function mendEdge(work: Work, edge: Edge, finding: ClosureFinding, mayChange: boolean): Promise<void> {
   const [child, parent] = [work.table(edge.child), work.table(edge.parent)];
   const { keyColumns } = child;
+  const { sql } = work;
   finding.left = 0;
   if (keyColumns.length === 0) {
     const [row] = await work.db.query(sql.selectDangling(edge, child, parent, 'TRUE'));
@@ -64,14 +63,14 @@ async function mendEdge(work: Work, edge: Edge, finding: ClosureFinding, mayChan
     const upto = end && keyOf(child, end, 'k');
     const range = sql.rangeCondition(keyColumns, after, upto, undefined, 'c.');
     const found = await work.db.query(sql.selectDangling(edge, child, parent, range)).catch((error) => {
-      throw translated(error, `checking ${edge.name}`);
+      throw work.translated(error, `checking ${edge.name}`);
     });
     const keys = found.map((row) => keyOf(child, row, 'k'));
     if (!mayChange) finding.left += keys.length;
     for (let at = 0; mayChange && at < keys.length; at += 500) {
       const some = keys.slice(at, at + 500);
       const change = mayClear ? sql.clearReference(edge, child, some) : sql.deleteRows(child, some);
-      await transaction(work.db, `mending ${edge.name}`, () => work.db.query(change));
+      await work.transaction(`mending ${edge.name}`, () => work.db.query(change));
       finding[mayClear ? 'cleared' : 'removed'] += some.length;
     }
     pace.done(pace.rows, performance.now() - startMs);

@@ -1,10 +1,9 @@
 import type { Edge } from './graph.js';
 import { literals, seqOf } from './journal.js';
-import * as sql from './mysql.js';
 import { Pace } from './pace.js';
 import type { SeedTable } from './plan.js';
-import { textOf, transaction } from './session.js';
 import { hashLimit } from './spec.js';
+import { textOf } from './text.js';
 import type { Work } from './work.js';
 
 type Row = Record<string, unknown>;
@@ -19,9 +18,11 @@ const pageRows = 5000;
  * the parents of all of these. Only reads the real tables, by range or by index.
  */
 export async function chooseRows(work: Work): Promise<void> {
-  const { plan, db } = work;
+  const { plan, db, sql } = work;
   const narrowed = plan.tables.filter(({ chosen }) => chosen !== undefined);
-  for (const table of narrowed) await db.query(sql.createChosen(table));
+  for (const table of narrowed) {
+    for (const text of sql.createChosen(table)) await db.query(text);
+  }
   for (const table of narrowed.filter(({ role }) => role === 'root')) await chooseRoots(work, table);
   await untilNone(work, 'down', plan.down);
   await untilNone(work, 'up', plan.up);
@@ -44,13 +45,13 @@ interface RootPosition {
 }
 
 async function chooseRoots(work: Work, table: SeedTable): Promise<void> {
-  const { journal, plan, source } = work;
+  const { journal, plan, source, sql } = work;
   const step = `choose ${table.key}`;
   const fingerprint = plan.choiceFingerprint;
   const known = journal.get(step);
   if (known?.isDone) return;
   const stored = JSON.parse(known?.position ?? '{}') as RootPosition;
-  let after = literals(stored.after);
+  let after = literals(stored.after, sql.literalPattern);
   let threshold = stored.threshold ?? firstThreshold(table);
   let rows = known?.rows ?? 0;
   const pace = new Pace(work.options, 2000);
@@ -59,7 +60,7 @@ async function chooseRoots(work: Work, table: SeedTable): Promise<void> {
     const end = await source.query(sql.chunkEnd(table.real, table, after, pace.rows));
     const upto = end[0] && keyOf(table, end[0], 'k');
     const found = await source.query(sql.chooseRoots(table, after, upto, threshold));
-    await transaction(work.db, `choosing rows of ${table.key}`, async () => {
+    await work.transaction(`choosing rows of ${table.key}`, async () => {
       await keep(work, table, found);
       await journal.set(step, {
         fingerprint,
@@ -93,14 +94,14 @@ function firstThreshold({ sample, estimatedRows }: SeedTable): number | undefine
 }
 
 async function countChosen(work: Work, table: SeedTable): Promise<number> {
-  const [row] = await work.db.query(`SELECT COUNT(*) AS n FROM ${sql.named(table.chosen!)}`);
+  const [row] = await work.db.query(`SELECT COUNT(*) AS n FROM ${work.sql.named(table.chosen!)}`);
   return Number(row?.n ?? 0);
 }
 
 async function dropSurplus(work: Work, table: SeedTable, surplus: number): Promise<void> {
   for (let left = surplus; left > 0; left -= 5000) {
-    await transaction(work.db, `choosing rows of ${table.key}`, () =>
-      work.db.query(sql.dropSurplus(table, Math.min(left, 5000))),
+    await work.transaction(`choosing rows of ${table.key}`, () =>
+      work.db.query(work.sql.dropSurplus(table, Math.min(left, 5000))),
     );
     work.checkSignal();
   }
@@ -116,7 +117,7 @@ interface EdgePosition {
 
 /** Follows what was chosen since the last time. Returns whether there was any. */
 async function chooseAlong(work: Work, edge: Edge, direction: 'down' | 'up'): Promise<boolean> {
-  const { journal, plan, source, db } = work;
+  const { journal, plan, source, db, sql } = work;
   const [child, parent] = [work.table(edge.child), work.table(edge.parent)];
   const [from, to] = direction === 'down' ? [parent, child] : [child, parent];
   const step = `${direction} ${edge.child}.${edge.name}`;
@@ -131,7 +132,7 @@ async function chooseAlong(work: Work, edge: Edge, direction: 'down' | 'up'): Pr
     went = true;
     const until = textOf(batch.at(-1)!.s);
     const keys = batch.map((row) => keyOf(from, row, 'l'));
-    const after = literals(position.after);
+    const after = literals(position.after, sql.literalPattern);
     const found = await source.query(
       direction === 'down'
         ? sql.chooseChildren(edge, child, parent, keys, after, pageRows)
@@ -145,7 +146,7 @@ async function chooseAlong(work: Work, edge: Edge, direction: 'down' | 'up'): Pr
     }
     if (found.length < pageRows / 4) size = Math.min(mostKeys, size * 2);
     const next: EdgePosition = isPaged ? { ...position, until, after: keyOf(to, found.at(-1)!, 'k') } : { seq: until };
-    await transaction(db, `choosing rows of ${to.key}`, async () => {
+    await work.transaction(`choosing rows of ${to.key}`, async () => {
       await keep(work, to, found);
       await journal.set(step, {
         fingerprint: plan.choiceFingerprint,
@@ -159,7 +160,7 @@ async function chooseAlong(work: Work, edge: Edge, direction: 'down' | 'up'): Pr
   }
 }
 
-async function keep({ db }: Work, table: SeedTable, found: readonly Row[]): Promise<void> {
+async function keep({ db, sql }: Work, table: SeedTable, found: readonly Row[]): Promise<void> {
   for (let at = 0; at < found.length; at += 1000) {
     const keys = found
       .slice(at, at + 1000)

@@ -1,9 +1,8 @@
-import type { ColumnModel } from '../mysql/inspect.js';
-import { highestOf } from '../mysql/range.js';
 import { SeedError } from './errors.js';
 import type { Edge, Graph } from './graph.js';
-import type { SourceTable } from './source-tables.js';
+import type { SeedColumn, SourceTable } from './source-tables.js';
 import { type MaskKind, maskOf, type Seed } from './spec.js';
+import type { TypeFacts } from './sql.js';
 
 /** What becomes of a column's value on its way. */
 export type Change =
@@ -15,8 +14,6 @@ export type Change =
 
 /** Lengths of tokens that do not keep the length of what they replace, in characters. */
 const tokenLengths: Partial<Record<MaskKind, number>> = { token: 24, email: 39, name: 13 };
-const textType = /^(?:char|varchar|tinytext|text|mediumtext|longtext)\b/i;
-const exactType = /^(?:tinyint|smallint|mediumint|int|bigint|decimal)\b/i;
 
 type Declared = { place: string; change: Extract<Change, { kind: 'shift' | 'mask' }> };
 
@@ -24,11 +21,15 @@ type Declared = { place: string; change: Extract<Change, { kind: 'shift' | 'mask
  * Changes per table and column. A shift or a mask of one column holds for every column that is tied to it by foreign keys, so that joins
  * and keys hold. Pure. Throws SeedError for what cannot be, or contradicts itself.
  */
-export function columnChanges(graph: Graph, seeds: Readonly<Record<string, Seed>>): Map<string, Map<string, Change>> {
+export function columnChanges(
+  graph: Graph,
+  seeds: Readonly<Record<string, Seed>>,
+  types: TypeFacts,
+): Map<string, Map<string, Change>> {
   const ties = new Ties(graph.edges);
   const declared = new Map<string, Declared>();
   for (const [key, node] of graph.nodes) {
-    for (const [column, change] of own(node.source, seeds[key] ?? {})) {
+    for (const [column, change] of own(node.source, seeds[key] ?? {}, types)) {
       const place = `${key}.${column}`;
       const group = ties.groupOf(key, column);
       const other = declared.get(group);
@@ -51,7 +52,7 @@ export function columnChanges(graph: Graph, seeds: Readonly<Record<string, Seed>
         checkSet(node.source, column, graph.edges, seeds[key]!);
         ofTable.set(column.name, { kind: 'set', value: set[column.name]! });
       } else if (change !== undefined) {
-        checkFits(node.source, column, change.change);
+        checkFits(node.source, column, change.change, types);
         ofTable.set(column.name, change.change);
       }
     }
@@ -61,7 +62,7 @@ export function columnChanges(graph: Graph, seeds: Readonly<Record<string, Seed>
   return changes;
 }
 
-function own(source: SourceTable, seed: Seed): [string, Declared['change']][] {
+function own(source: SourceTable, seed: Seed, types: TypeFacts): [string, Declared['change']][] {
   const found: [string, Declared['change']][] = [];
   for (const [name, mask] of Object.entries(seed.mask ?? {})) {
     const { kind, domain } = maskOf(source.key, name, mask);
@@ -73,7 +74,7 @@ function own(source: SourceTable, seed: Seed): [string, Declared['change']][] {
       throw new SeedError('SEED_SPEC', `${source.key}.${name} is both shifted and masked`);
     }
     const shift = by === 'reserved' ? reservedShift(source, name) : by;
-    if (highestOf(column.type) === undefined || (typeof shift === 'number' && !Number.isSafeInteger(shift))) {
+    if (types.highestOf(column.type) === undefined || (typeof shift === 'number' && !Number.isSafeInteger(shift))) {
       throw new SeedError(
         'SEED_SPEC',
         `${source.key}.${name} (${column.type}) cannot be shifted by ${shift}: it must be an integer column`,
@@ -102,7 +103,7 @@ function reservedShift(source: SourceTable, column: string): bigint {
   );
 }
 
-function columnOf(source: SourceTable, name: string): ColumnModel {
+function columnOf(source: SourceTable, name: string): SeedColumn {
   const column = source.real.columns.find((candidate) => candidate.name === name);
   if (column === undefined) throw new SeedError('SEED_SPEC', `${source.key} has no column ${name}`);
   if (column.generation !== null) {
@@ -111,7 +112,7 @@ function columnOf(source: SourceTable, name: string): ColumnModel {
   return column;
 }
 
-function checkSet(source: SourceTable, column: ColumnModel, edges: readonly Edge[], seed: Seed): void {
+function checkSet(source: SourceTable, column: SeedColumn, edges: readonly Edge[], seed: Seed): void {
   const place = `${source.key}.${column.name}`;
   if (Object.hasOwn(seed.mask ?? {}, column.name) || Object.hasOwn(offsets(source, seed.idOffset), column.name)) {
     throw new SeedError('SEED_SPEC', `${place} cannot be set: it is shifted or masked as well`);
@@ -129,24 +130,24 @@ function isUnique({ real }: SourceTable, column: string): boolean {
   return real.indexes.some(({ unique, columns }) => unique && columns.length === 1 && columns[0] === column);
 }
 
-function checkFits(source: SourceTable, column: ColumnModel, change: Declared['change']): void {
+function checkFits(source: SourceTable, column: SeedColumn, change: Declared['change'], types: TypeFacts): void {
   const place = `${source.key}.${column.name}`;
   if (column.generation !== null) {
     throw new SeedError('SEED_SPEC', `${place} is generated, and tied to a column that is changed`);
   }
   if (change.kind === 'shift') {
-    checkShift(source, column, BigInt(change.by));
+    checkShift(source, column, BigInt(change.by), types);
     return;
   }
   const kind = change.mask;
-  if (exactType.test(column.type)) {
+  if (types.isExact(column.type)) {
     if (kind === 'digits' || kind === 'phone' || kind === 'card') return;
     throw new SeedError(
       'SEED_SPEC',
       `${place} (${column.type}) cannot hold a token of kind ${kind}: numbers are masked by digits or card`,
     );
   }
-  if (!textType.test(column.type))
+  if (!types.isText(column.type))
     throw new SeedError('SEED_SPEC', `${place} (${column.type}) cannot be masked: use set`);
   if (kind === 'name' && isUnique(source, column.name)) {
     throw new SeedError(
@@ -154,7 +155,7 @@ function checkFits(source: SourceTable, column: ColumnModel, change: Declared['c
       `${place} is unique, and tokens of kind name are few: two rows would get the same. Use token`,
     );
   }
-  const length = Number(/^(?:var)?char\((\d+)\)/i.exec(column.type)?.[1] ?? 255);
+  const length = types.lengthOf(column.type) ?? Number.POSITIVE_INFINITY;
   const needed = tokenLengths[kind] ?? 0;
   if (length < needed) {
     throw new SeedError(
@@ -164,8 +165,8 @@ function checkFits(source: SourceTable, column: ColumnModel, change: Declared['c
   }
 }
 
-function checkShift(source: SourceTable, column: ColumnModel, by: bigint): void {
-  const limit = highestOf(column.type);
+function checkShift(source: SourceTable, column: SeedColumn, by: bigint, types: TypeFacts): void {
+  const limit = types.highestOf(column.type);
   const { autoIncrement } = source.real;
   const reached = autoIncrement?.column === column.name ? BigInt(autoIncrement.highest) : 0n;
   if (limit === undefined || reached + by > limit) {

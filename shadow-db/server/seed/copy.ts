@@ -1,27 +1,23 @@
 import { Tokens } from '../../mask.js';
-import { highestOf } from '../mysql/range.js';
 import { about, keyOf } from './choose.js';
 import { SeedError } from './errors.js';
 import { literals, seqOf } from './journal.js';
-import * as sql from './mysql.js';
 import { Pace } from './pace.js';
 import type { CopiedColumn, SeedTable } from './plan.js';
-import { isTransient, rowCount, textOf, transaction, translated } from './session.js';
+import { textOf } from './text.js';
 import type { Work } from './work.js';
 
 type Row = Record<string, unknown>;
 
 /** Chosen keys in one statement: below the 1000 at which MariaDB turns a list into a subquery. */
 const mostKeys = 900;
-/** Types of which one value may be larger than a chunk should be: their tables begin with small chunks. */
-const largeType = /^(?:mediumtext|longtext|mediumblob|longblob|json|geometry)\b/i;
 
 /** Copies one table, from where its last seeder stopped. Each chunk and its entry in the journal are one transaction. */
 export async function copyTable(work: Work, table: SeedTable, fingerprint: string): Promise<number> {
   const { journal } = work;
   const step = `copy ${table.key}`;
   const copier = new Copier(work, table);
-  const isLarge = table.columns.some(({ model }) => largeType.test(model.type));
+  const isLarge = table.columns.some(({ model }) => work.sql.types.isLarge(model.type));
   const pace = new Pace(table.chosen ? { ...work.options, maxChunkRows: mostKeys } : work.options, isLarge ? 16 : 500);
   const known = journal.get(step);
   let position = known?.position ?? null;
@@ -31,8 +27,7 @@ export async function copyTable(work: Work, table: SeedTable, fingerprint: strin
     const startMs = performance.now();
     const chunk = await nextChunk(work, table, position, pace.rows);
     isDone = chunk.isLast;
-    const moved = await transaction(
-      work.db,
+    const moved = await work.transaction(
       `copying rows of ${table.key}`,
       async () => {
         const copied = chunk.condition === undefined ? { rows: 0, bytes: 0 } : await copier.copy(chunk.condition);
@@ -60,6 +55,7 @@ interface Chunk {
 
 async function nextChunk(work: Work, table: SeedTable, position: string | null, rows: number): Promise<Chunk> {
   const { keyColumns, where, chosen } = table;
+  const { sql } = work;
   if (keyColumns.length === 0) return { condition: where ?? 'TRUE', position: null, rows: 0, isLast: true };
   try {
     if (chosen !== undefined) {
@@ -72,7 +68,7 @@ async function nextChunk(work: Work, table: SeedTable, position: string | null, 
       );
       return { condition, position: textOf(batch.at(-1)!.s), rows: batch.length, isLast: batch.length < rows };
     }
-    const after = position === null ? undefined : literals(JSON.parse(position));
+    const after = position === null ? undefined : literals(JSON.parse(position), sql.literalPattern);
     const [end] = await work.source.query(sql.chunkEnd(table.real, table, after, rows));
     const upto = end && keyOf(table, end, 'k');
     const condition = sql.rangeCondition(keyColumns, after, upto, where);
@@ -83,7 +79,7 @@ async function nextChunk(work: Work, table: SeedTable, position: string | null, 
       isLast: upto === undefined,
     };
   } catch (error) {
-    throw translated(error, `reading keys of ${table.key}`);
+    throw work.translated(error, `reading keys of ${table.key}`);
   }
 }
 
@@ -107,8 +103,7 @@ class Copier {
   async copy(condition: string): Promise<{ rows: number; bytes: number }> {
     const { work, table } = this;
     if (this.staysOnServer) {
-      await work.db.query(sql.insertSelect(table, condition));
-      return { rows: await rowCount(work.db), bytes: 0 };
+      return { rows: await work.dialect.insertSelected(work.db, table, condition), bytes: 0 };
     }
     const found = await this.read(condition);
     let bytes = 0;
@@ -116,7 +111,7 @@ class Copier {
     let batchBytes = 0;
     const most = Math.min(1024 * 1024, work.session.maxPacket / 2);
     const send = async (): Promise<void> => {
-      if (batch.length > 0) await work.db.query(sql.insertRows(table, batch));
+      if (batch.length > 0) await work.db.query(work.sql.insertRows(table, batch));
       batch = [];
       batchBytes = 0;
     };
@@ -133,12 +128,12 @@ class Copier {
   }
 
   private async read(condition: string): Promise<Row[]> {
-    const { source, options } = this.work;
+    const { source, options, sql, dialect } = this.work;
     try {
       return await source.query(sql.selectRows(this.table, condition));
     } catch (error) {
-      if (options.source === undefined && isTransient(error)) throw error;
-      throw translated(error, `reading rows of ${this.table.key}`);
+      if (options.source === undefined && dialect.isTransient(error)) throw error;
+      throw dialect.translated(error, `reading rows of ${this.table.key}`);
     }
   }
 
@@ -156,19 +151,19 @@ class Copier {
   }
 
   private masking({ model }: CopiedColumn, mask: (value: string) => string, value: string): string {
-    if (!sql.isNumber(model.type)) {
-      const text = Buffer.from(value, 'hex').toString('utf8');
-      return `_utf8mb4 x'${Buffer.from(mask(text)).toString('hex')}'`;
+    const { sql } = this.work;
+    if (!sql.types.isNumber(model.type)) {
+      return sql.maskedLiteral(model, mask(Buffer.from(value, 'hex').toString('utf8')));
     }
     const masked = mask(value);
-    const limit = highestOf(model.type);
-    if (limit !== undefined && BigInt(masked) > limit) {
+    const limit = sql.types.highestOf(model.type);
+    if (limit !== undefined && /^-?\d+$/.test(masked) && BigInt(masked) > limit) {
       throw new SeedError(
         'SEED_VALUE',
         `${this.table.key}.${model.name} (${model.type}) ends at ${limit}, and the token of one of its numbers is above it: widen the column, or mask no numbers of as many digits`,
       );
     }
-    return masked;
+    return sql.maskedLiteral(model, masked);
   }
 
   private tooLarge(): SeedError {

@@ -1,6 +1,5 @@
 const hints = {
   SEED_SPEC: 'Correct the seed of this table.',
-  SEED_DIALECT: 'Leave seed out of this store, and fill its shadow tables by other means.',
   SEED_KEY: 'Give the masking key that recordings are made with (SHADOWLINE_MASK_KEY).',
   SEED_RANGE: 'Choose a smaller idOffset, or widen the column.',
   SEED_NO_KEY: 'Give the table a primary key or a unique key without NULL, or leave it out of the seed.',

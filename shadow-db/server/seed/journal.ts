@@ -1,7 +1,7 @@
 import type { Db } from '../db.js';
 import { SeedError } from './errors.js';
-import { createJournal, literalPattern, named } from './mysql.js';
 import type { TableName } from './plan.js';
+import type { SeedSql } from './sql.js';
 
 /** The part of a copy's fingerprint that the configuration alone decides, without any key. */
 export const ownLength = 24;
@@ -24,26 +24,26 @@ export interface Entry {
  */
 export class Journal {
   private readonly db: Db;
-  private readonly table: string;
+  private readonly sql: SeedSql;
+  private readonly table: TableName;
   private entries = new Map<string, Entry>();
 
-  private constructor(db: Db, journal: TableName) {
+  private constructor(db: Db, sql: SeedSql, journal: TableName) {
     this.db = db;
-    this.table = named(journal);
+    this.sql = sql;
+    this.table = journal;
   }
 
-  static async open(db: Db, journal: TableName): Promise<Journal> {
-    await db.query(createJournal(journal));
-    const opened = new Journal(db, journal);
+  static async open(db: Db, sql: SeedSql, journal: TableName): Promise<Journal> {
+    for (const text of sql.createJournal(journal)) await db.query(text);
+    const opened = new Journal(db, sql, journal);
     await opened.load();
     return opened;
   }
 
   /** Also after a transaction that was rolled back. */
   async load(): Promise<void> {
-    const rows = await this.db.query(
-      `SELECT step, fingerprint, position, CAST(row_count AS CHAR) AS n, is_done AS done FROM ${this.table}`,
-    );
+    const rows = await this.db.query(this.sql.readJournal(this.table));
     this.entries = new Map(
       rows.map((row) => [
         String(row.step),
@@ -67,15 +67,12 @@ export class Journal {
 
   async set(step: string, entry: Entry): Promise<void> {
     const { fingerprint, position, rows, isDone } = entry;
-    await this.db.query(
-      `REPLACE INTO ${this.table} (step, fingerprint, position, row_count, is_done) VALUES (?, ?, ?, ?, ?)`,
-      [step, fingerprint, position, rows, isDone ? 1 : 0],
-    );
+    await this.db.query(this.sql.setEntry(this.table), [step, fingerprint, position, rows, isDone ? 1 : 0]);
     this.entries.set(step, entry);
   }
 
   async remove(step: string): Promise<void> {
-    await this.db.query(`DELETE FROM ${this.table} WHERE step = ?`, [step]);
+    await this.db.query(this.sql.removeEntry(this.table), [step]);
     this.entries.delete(step);
   }
 }
@@ -83,7 +80,7 @@ export class Journal {
 const notOurs = 'the journal of the seed holds a position that the seeder did not write';
 
 /** A position that is spliced into statements; it comes from a table that others may write to. */
-export function literals(value: unknown): string[] | undefined {
+export function literals(value: unknown, literalPattern: RegExp): string[] | undefined {
   if (value === null || value === undefined) return undefined;
   if (Array.isArray(value) && value.every((one) => typeof one === 'string' && literalPattern.test(one))) return value;
   throw new SeedError('SEED_CHANGED', notOurs);

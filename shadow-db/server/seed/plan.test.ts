@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ColumnModel, TableModel } from '../mysql/model.js';
-import { plan as planPostgres } from '../postgres/plan.js';
 import { type SeedPlan, seedPlan } from './plan.js';
 import type { SourceKey, SourceTable } from './source-tables.js';
 import { parseSample, type Seed } from './spec.js';
@@ -226,13 +225,6 @@ describe('which tables are seeded, and how', () => {
       /SEED_NO_KEY: notes has no key.*100001 rows/,
     );
     expect(planned({ old: {} }).warnings).toEqual([expect.stringMatching(/old is a table of engine MyISAM/)]);
-  });
-
-  it('says that PostgreSQL is not filled, before anything is asked of the server', async () => {
-    const db = { query: () => Promise.reject(new Error('asked')) };
-    const options = { database: 'public', mode: 'table' as const, tables: { a: 'shadow' as const } };
-    await expect(planPostgres(db, { ...options, seed: { a: {} } })).rejects.toThrow(/SEED_DIALECT.*this is PostgreSQL/);
-    await expect(planPostgres(db, { ...options, seed: {} })).rejects.toThrow('asked');
   });
 
   it('reads samples', () => {

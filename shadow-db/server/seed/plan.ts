@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { ColumnModel } from '../mysql/inspect.js';
 import { type Change, columnChanges } from './columns.js';
+import { type DialectName, dialects } from './dialects.js';
 import { SeedError } from './errors.js';
 import { type Edge, type Role, seedGraph } from './graph.js';
-import * as sql from './mysql.js';
-import type { SourceTable } from './source-tables.js';
+import type { SeedColumn, SourceTable } from './source-tables.js';
 import { hashLimit, type Sample, type Seed } from './spec.js';
+import type { SeedSql, TypeFacts } from './sql.js';
 
 export interface TableName {
   schema: string;
@@ -13,7 +13,7 @@ export interface TableName {
 }
 
 export interface CopiedColumn {
-  model: ColumnModel;
+  model: SeedColumn;
   change: Change;
 }
 
@@ -25,7 +25,7 @@ export interface SeedTable {
   real: TableName;
   target: TableName;
   /** Columns of the primary key, or of a unique key without NULL; empty: one statement copies all. */
-  keyColumns: ColumnModel[];
+  keyColumns: SeedColumn[];
   /** Name of the key's index. Ranges are read by it even where a condition makes another one look better: that would be read whole for each chunk. */
   keyIndex?: string;
   /** Holds the chosen keys while the seed is under way. Narrowed tables only. */
@@ -37,6 +37,8 @@ export interface SeedTable {
   isTransactional: boolean;
   /** First AUTO_INCREMENT value of the shadow table; decimal digits. */
   firstShadowId?: string;
+  /** PostgreSQL: the shadow sequence, and the column that takes its ids from it. */
+  ids?: { sequence: TableName; column: string };
   /** The server's estimate of the real table's rows. */
   estimatedRows?: number;
   /** Changes with what the configuration says of its rows, and with its columns; not with what merely refers to it. */
@@ -52,6 +54,7 @@ export interface SeedStep {
 }
 
 export interface SeedPlan {
+  dialect: DialectName;
   /** In the order of copying. */
   tables: SeedTable[];
   edges: Edge[];
@@ -65,6 +68,8 @@ export interface SeedPlan {
 }
 
 export interface SeedPlanOptions {
+  /** Default mysql. */
+  dialect?: DialectName;
   /** Where helper tables go, and what they are called. */
   helper: (name: string) => TableName;
   /** Rows of real tables, as the server estimates them. */
@@ -75,9 +80,6 @@ export interface SeedPlanOptions {
 
 /** A table without a usable key is copied by one statement up to this many rows. */
 const mostRowsWithoutKey = 100_000;
-/** Equality of these is not exact. */
-const unusableKeyType =
-  /^(?:float|double|geometry|point|json|tinytext|text|mediumtext|longtext|tinyblob|blob|mediumblob|longblob|vector)\b/i;
 
 /** How the shadow tables are filled. Pure. Throws SeedError for what cannot be done, before anything is done. */
 export function seedPlan(
@@ -86,12 +88,15 @@ export function seedPlan(
   options: SeedPlanOptions,
 ): SeedPlan {
   const graph = seedGraph(sources, seeds);
-  const changes = columnChanges(graph, seeds);
+  const { dialect = 'mysql' } = options;
+  const { sql } = dialects[dialect];
+  const { types } = sql;
+  const changes = columnChanges(graph, seeds, types);
   const warnings: string[] = [];
   const narrowed = [...graph.nodes.keys()].filter((key) => graph.nodes.get(key)!.role !== 'whole').sort();
   const choice = narrowed.map((key) => {
     const { source, role, where, sample } = graph.nodes.get(key)!;
-    return [key, role, where, sample, keyOf(source).columns.map(({ name, type }) => [name, type])];
+    return [key, role, where, sample, keyOf(source, types).columns.map(({ name, type }) => [name, type])];
   });
   const choiceFingerprint = digest([choice, graph.down, graph.up]);
   const asked = Object.keys(seeds)
@@ -100,14 +105,14 @@ export function seedPlan(
   const tables = graph.order.map((key): SeedTable => {
     const { source, role, where, sample } = graph.nodes.get(key)!;
     if (where !== undefined) options.checkCondition(source, where);
-    const { columns: keyColumns, index: keyIndex } = keyOf(source);
+    const { columns: keyColumns, index: keyIndex } = keyOf(source, types);
     const estimatedRows = options.estimates?.get(key);
     if (keyColumns.length === 0) checkKeyless(key, role, sample, where, estimatedRows, warnings);
     const isKeyless = keyColumns.length === 0;
     const columns = source.real.columns
       .filter(({ generation }) => generation === null)
       .map((model) => ({ model, change: changes.get(key)!.get(model.name) ?? ({ kind: 'keep' } as const) }));
-    const isTransactional = source.real.engine.toLowerCase() === 'innodb';
+    const isTransactional = types.isTransactional(source.real.engine);
     if (!isTransactional) {
       warnings.push(`${key} is a table of engine ${source.real.engine}: its seed, when interrupted, begins anew`);
     }
@@ -124,6 +129,9 @@ export function seedPlan(
       ...(sample !== undefined && { sample }),
       isTransactional,
       ...(source.firstShadowId !== undefined && { firstShadowId: String(source.firstShadowId) }),
+      ...(source.sequence !== undefined && {
+        ids: { sequence: source.sequence, column: source.real.autoIncrement?.column ?? '' },
+      }),
       ...(estimatedRows !== undefined && { estimatedRows }),
       fingerprint: digest([
         key,
@@ -136,6 +144,7 @@ export function seedPlan(
   const keyless = new Set(tables.filter(({ keyColumns }) => keyColumns.length === 0).map(({ key }) => key));
   const walked = (edge: Edge): boolean => !keyless.has(edge.child) && !keyless.has(edge.parent);
   const plan: SeedPlan = {
+    dialect,
     tables,
     edges: graph.edges,
     down: graph.down.filter(walked),
@@ -145,7 +154,7 @@ export function seedPlan(
     steps: [],
     warnings,
   };
-  plan.steps = shownSteps(plan);
+  plan.steps = shownSteps(plan, sql);
   return plan;
 }
 
@@ -172,21 +181,21 @@ function checkKeyless(
   warnings.push(`${key} has no key to divide it by: one statement copies it`);
 }
 
-function keyOf({ real }: SourceTable): { columns: ColumnModel[]; index?: string } {
+function keyOf({ real }: SourceTable, types: TypeFacts): { columns: SeedColumn[]; index?: string } {
   const candidates = [
     { name: 'PRIMARY', columns: real.primaryKey },
     ...real.indexes.filter(({ unique, name }) => unique && name !== 'PRIMARY'),
   ];
   for (const { name, columns: names } of candidates) {
     const columns = names.flatMap((one) => real.columns.find((column) => column.name === one) ?? []);
-    const isUsable = columns.every(({ nullable, type }) => !nullable && !unusableKeyType.test(type));
+    const isUsable = columns.every(({ nullable, type }) => !nullable && !types.isUnusableAsKey(type));
     if (isUsable && columns.length > 0 && columns.length === names.length) return { columns, index: name };
   }
   return { columns: [] };
 }
 
 /** What is sent, with placeholders for what differs from chunk to chunk. */
-function shownSteps(plan: SeedPlan): SeedStep[] {
+function shownSteps(plan: SeedPlan, sql: SeedSql): SeedStep[] {
   const steps: SeedStep[] = [];
   const table = (key: string): SeedTable => plan.tables.find((candidate) => candidate.key === key)!;
   for (const one of plan.tables.filter(({ role, chosen }) => chosen !== undefined && role === 'root')) {

@@ -3,12 +3,11 @@ import type { Db } from '../db.js';
 import { type ClosureFinding, checkClosure } from './check.js';
 import { chooseRows } from './choose.js';
 import { copyTable } from './copy.js';
+import type { PutBack, SeedDialect, SeedSession } from './dialect.js';
+import { dialects } from './dialects.js';
 import { SeedError } from './errors.js';
 import { Journal, ownLength, ownPart } from './journal.js';
-import { named } from './mysql.js';
 import type { SeedPlan, SeedTable } from './plan.js';
-import { Session, textOf, transaction, translated } from './session.js';
-import { putBackTriggers, type Trigger, takeOffTriggers } from './triggers.js';
 import { type SeedOptions, Work } from './work.js';
 
 export interface SeedReport {
@@ -34,35 +33,43 @@ type State = { kind: 'skip'; why: 'before' | 'foreign'; rows: number } | { kind:
 export async function seed(db: Db, plan: SeedPlan, options: SeedOptions = {}): Promise<SeedReport> {
   const startMs = performance.now();
   checkSeedOptions(plan, options);
-  const session = await Session.open(db).catch((error: unknown) => {
-    throw translated(error, 'opening the session');
+  const dialect = dialects[plan.dialect];
+  const { sql } = dialect;
+  const session = await dialect.openSession(db).catch((error: unknown) => {
+    throw dialect.translated(error, 'opening the session');
   });
-  const lock = seedLockName(named(plan.journal));
+  const lock = seedLockName(sql.named(plan.journal));
   let isLocked = false;
-  let source: Session | undefined;
-  let triggers: Trigger[] = [];
+  let source: SeedSession | undefined;
+  let putBack: PutBack | undefined;
   try {
     await session.checkSame();
-    // a seeder that was killed keeps its lock until the server notices
-    const [row] = await db.query('SELECT GET_LOCK(?, 3) AS ok', [lock]);
-    if (Number(row?.ok) !== 1)
-      throw new SeedError('SEED_BUSY', `another seeder fills the tables of ${plan.journal.schema}`);
+    if (!(await session.lock(lock, plan.journal.schema)))
+      throw new SeedError(
+        'SEED_BUSY',
+        `another seeder fills the tables of ${plan.journal.schema}, or they are changed`,
+      );
     isLocked = true;
-    if (options.source !== undefined) source = await openSource(options.source, options.snapshot === true);
-    const work = new Work(plan, options, session, await Journal.open(db, plan.journal));
+    if (options.source !== undefined) source = await openSource(dialect, options.source, options.snapshot === true);
+    const work = new Work(plan, options, session, await Journal.open(db, sql, plan.journal), async () => {
+      putBack ??= await dialect.takeOff(db, plan);
+    });
     const states = await statesOf(work);
     const isDue =
       [...states.values()].some(({ kind }) => kind === 'copy') || work.journal.get('check')?.isDone === false;
-    if (isDue) triggers = await takeOffTriggers(db, plan);
+    if (isDue) await work.open();
     const tables = await fill(work, states);
     const closure = isDue ? await finish(work) : [];
+    const whole = putBack;
+    putBack = undefined;
+    await whole?.(true);
     return { tables, closure, ms: performance.now() - startMs };
   } catch (error) {
-    throw translated(error, 'seeding');
+    throw dialect.translated(error, 'seeding');
   } finally {
     // without a connection nothing can be put back; the server has rolled back, and let go of the lock
-    await putBackTriggers(db, triggers).catch(() => undefined);
-    if (isLocked) await db.query('SELECT RELEASE_LOCK(?)', [lock]).catch(() => undefined);
+    await putBack?.(false).catch(() => undefined);
+    if (isLocked) await session.unlock(lock, plan.journal.schema).catch(() => undefined);
     await session.close().catch(() => undefined);
     if (source) {
       await source.db.query('ROLLBACK').catch(() => undefined);
@@ -90,17 +97,14 @@ export function checkSeedOptions(plan: SeedPlan, options: SeedOptions): void {
     throw new SeedError('SEED_SPEC', `ratePerSec is ${ratePerSec}: it must be above 0`);
 }
 
-async function openSource(db: Db, snapshot: boolean): Promise<Session> {
+async function openSource(dialect: SeedDialect, db: Db, snapshot: boolean): Promise<SeedSession> {
   try {
-    const source = await Session.open(db);
+    const source = await dialect.openSession(db);
     await source.checkSame();
-    if (snapshot) {
-      await db.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-      await db.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
-    }
+    if (snapshot) await source.snapshot();
     return source;
   } catch (error) {
-    throw translated(error, 'opening the source');
+    throw dialect.translated(error, 'opening the source');
   }
 }
 
@@ -156,11 +160,11 @@ async function fill(work: Work, states: ReadonlyMap<SeedTable, State>): Promise<
 
 /** What is to be done with one table, after what the journal says and what is there. May empty it, or forget an entry. */
 async function stateOf(work: Work, table: SeedTable): Promise<State> {
-  const { journal, db, options, plan } = work;
+  const { journal, db, options, plan, sql } = work;
   const step = `copy ${table.key}`;
   const fingerprint = fingerprintOf(table, plan.choiceFingerprint, options.maskKey);
   const entry = journal.get(step);
-  const [any] = await db.query(`SELECT 1 AS x FROM ${named(table.target)} LIMIT 1`);
+  const [any] = await db.query(`SELECT 1 AS x FROM ${sql.named(table.target)} LIMIT 1`);
   if (entry === undefined) {
     return any === undefined ? { kind: 'copy', fingerprint } : { kind: 'skip', why: 'foreign', rows: 0 };
   }
@@ -174,7 +178,7 @@ async function stateOf(work: Work, table: SeedTable): Promise<State> {
   }
   if (entry.isDone) return { kind: 'skip', why: 'before', rows: entry.rows };
   if (!table.isTransactional) return startOver(work, table, fingerprint);
-  const [row] = await db.query(`SELECT COUNT(*) AS n FROM ${named(table.target)}`);
+  const [row] = await db.query(`SELECT COUNT(*) AS n FROM ${sql.named(table.target)}`);
   if (Number(row?.n) === entry.rows) return { kind: 'copy', fingerprint };
   if (options.onChanged === 'restart') return startOver(work, table, fingerprint);
   throw new SeedError(
@@ -209,14 +213,14 @@ function isSameSeed(before: string, now: string, isDone: boolean): boolean {
   return ownPart(before) === ownPart(now) && key(before) === key(now) && (isDone || choice(before) === choice(now));
 }
 
-async function startOver({ db, journal }: Work, table: SeedTable, fingerprint: string): Promise<State> {
+async function startOver(work: Work, table: SeedTable, fingerprint: string): Promise<State> {
+  const { db, journal, sql } = work;
+  await work.open();
   const step = `copy ${table.key}`;
   // the entry goes last: until then the next seeder starts over as well
   for (;;) {
-    await transaction(db, `emptying the shadow of ${table.key}`, () =>
-      db.query(`DELETE FROM ${named(table.target)} LIMIT 5000`),
-    );
-    const [left] = await db.query(`SELECT 1 AS x FROM ${named(table.target)} LIMIT 1`);
+    await work.transaction(`emptying the shadow of ${table.key}`, () => db.query(sql.deleteSome(table, 5000)));
+    const [left] = await db.query(`SELECT 1 AS x FROM ${sql.named(table.target)} LIMIT 1`);
     if (left === undefined) break;
   }
   await journal.remove(step);
@@ -233,30 +237,20 @@ async function resetChoice(work: Work): Promise<void> {
   await forgetChoice(work);
 }
 
-async function forgetChoice({ db, journal, plan }: Work): Promise<void> {
+async function forgetChoice({ db, journal, plan, sql }: Work): Promise<void> {
   // entries first: keys without entries are dropped by the next seeder, entries without keys would be believed
   for (const [step] of choiceSteps.flatMap((prefix) => journal.steps(prefix))) await journal.remove(step);
   for (const { chosen } of plan.tables)
-    if (chosen !== undefined) await db.query(`DROP TABLE IF EXISTS ${named(chosen)}`);
+    if (chosen !== undefined) await db.query(`DROP TABLE IF EXISTS ${sql.named(chosen)}`);
 }
 
 async function finish(work: Work): Promise<ClosureFinding[]> {
   const { plan, db, journal } = work;
   await journal.set('check', { fingerprint: '', position: null, rows: 0, isDone: false });
+  await work.dialect.settle(db, plan);
   const findings = await checkClosure(work, (key) => journal.get(`copy ${key}`) !== undefined);
   await forgetChoice(work);
-  for (const table of plan.tables) await keepRange(db, table);
+  for (const table of plan.tables) await work.dialect.keepRange(db, table);
   await journal.set('check', { fingerprint: '', position: null, rows: 0, isDone: true });
   return findings;
-}
-
-/** Explicit ids never lower AUTO_INCREMENT; looked at all the same, since a shadow id among real ones would not be known as one. */
-async function keepRange(db: Db, { target, firstShadowId }: SeedTable): Promise<void> {
-  if (firstShadowId === undefined) return;
-  const [row] = await db.query(
-    'SELECT CAST(AUTO_INCREMENT AS CHAR) AS next FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
-    [target.schema, target.table],
-  );
-  if (row?.next === null || row?.next === undefined || BigInt(textOf(row.next)) >= BigInt(firstShadowId)) return;
-  await db.query(`ALTER TABLE ${named(target)} AUTO_INCREMENT = ${firstShadowId}`);
 }

@@ -6,9 +6,8 @@ import { existingTable } from '../mysql/drift.js';
 import type { Names } from '../mysql/options.js';
 import { firstShadowId, markedFirst } from '../mysql/range.js';
 import type { Sides } from '../mysql/sides.js';
+import { isSeedDue } from './due.js';
 import { SeedError } from './errors.js';
-import { ownPart } from './journal.js';
-import { named } from './mysql.js';
 import { type SeedPlan, seedPlan } from './plan.js';
 import type { SourceTable } from './source-tables.js';
 
@@ -93,35 +92,6 @@ async function estimatedRows(db: Db, names: Names): Promise<Map<string, number>>
     for (const row of rows) estimates.set(names.label(database, String(row.name)), Number(row.n));
   }
   return estimates;
-}
-
-/** Whether there is something to fill: a table without rows that was not found empty before, a seed that was interrupted, or another specification. */
-async function isSeedDue(db: Db, plan: SeedPlan, isThere: (key: string) => boolean): Promise<boolean> {
-  const { journal, tables } = plan;
-  const known = new Map<string, Record<string, unknown>>();
-  const [found] = await db.query(
-    'SELECT 1 AS x FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
-    [journal.schema, journal.table],
-  );
-  if (found !== undefined) {
-    for (const row of await db.query(
-      `SELECT step, fingerprint, CAST(row_count AS CHAR) AS n, is_done AS done FROM ${named(journal)}`,
-    )) {
-      known.set(String(row.step), row);
-    }
-  }
-  if (known.has('check') && Number(known.get('check')?.done) === 0) return true;
-  for (const { key, target, fingerprint } of tables) {
-    const entry = known.get(`copy ${key}`);
-    // seeded by another specification: the seeder refuses that, or starts over
-    if (entry !== undefined && ownPart(String(entry.fingerprint)) !== ownPart(fingerprint)) return true;
-    if (entry !== undefined && Number(entry.done) === 0) return true;
-    if (!isThere(key)) return true;
-    if (entry !== undefined && Number(entry.n) === 0) continue;
-    const [any] = await db.query(`SELECT 1 AS x FROM ${named(target)} LIMIT 1`);
-    if (any === undefined) return true;
-  }
-  return false;
 }
 
 /** The journal and the lists of chosen keys: no table's shadow, and dropped with the shadow tables. */

@@ -1,10 +1,12 @@
 import type { Db } from '../db.js';
+import type { SeedDialect, SeedSession } from './dialect.js';
+import { dialects } from './dialects.js';
 import { SeedError } from './errors.js';
 import type { Journal } from './journal.js';
 import { type LoadBounds, overBound } from './load.js';
 import { type PaceOptions, restMs } from './pace.js';
 import type { SeedPlan, SeedTable } from './plan.js';
-import type { Session } from './session.js';
+import type { SeedSql } from './sql.js';
 
 export interface SeedProgress {
   phase: 'choose' | 'copy' | 'check';
@@ -42,14 +44,21 @@ export interface SeedOptions extends PaceOptions {
 export class Work {
   readonly plan: SeedPlan;
   readonly options: SeedOptions;
-  readonly session: Session;
+  readonly session: SeedSession;
+  readonly dialect: SeedDialect;
+  readonly sql: SeedSql;
+  /** To be awaited before the first row of a shadow table is written or removed: nothing fires, and no key refuses. */
+  readonly open: () => Promise<void>;
   readonly source: Db;
   readonly journal: Journal;
   private readonly startMs = performance.now();
   private moved = 0;
   private lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(plan: SeedPlan, options: SeedOptions, session: Session, journal: Journal) {
+  constructor(plan: SeedPlan, options: SeedOptions, session: SeedSession, journal: Journal, open: () => Promise<void>) {
+    this.dialect = dialects[plan.dialect];
+    this.sql = this.dialect.sql;
+    this.open = open;
     this.plan = plan;
     this.options = options;
     this.session = session;
@@ -74,6 +83,33 @@ export class Work {
     await this.waitForCalm();
   }
 
+  /** All or nothing; tried again a few times when another transaction was in the way. */
+  async transaction<Result>(
+    about: string,
+    work: () => Promise<Result>,
+    onRetry: () => void = () => {},
+  ): Promise<Result> {
+    const { db, dialect } = this;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await db.query('START TRANSACTION');
+        const result = await work();
+        await this.session.checkStill?.();
+        await db.query('COMMIT');
+        return result;
+      } catch (error) {
+        await db.query('ROLLBACK').catch(() => undefined);
+        if (!dialect.isTransient(error) || attempt === 6) throw dialect.translated(error, about);
+        onRetry();
+        await new Promise((resolve) => setTimeout(resolve, 50 * 2 ** attempt * (0.5 + Math.random())));
+      }
+    }
+  }
+
+  translated(error: unknown, about: string): Error {
+    return this.dialect.translated(error, about);
+  }
+
   checkSignal(): void {
     if (this.options.signal?.aborted) throw new SeedError('SEED_ABORTED', 'seeding was aborted');
   }
@@ -83,7 +119,7 @@ export class Work {
     if (bounds === undefined || performance.now() - this.lookedMs < 500) return;
     const sinceMs = performance.now();
     for (;;) {
-      const over = await overBound(this.source, replicas, bounds);
+      const over = await overBound(this.dialect.load, this.source, replicas, bounds);
       this.lookedMs = performance.now();
       if (over === undefined) return;
       if (this.lookedMs - sinceMs >= patienceMs) throw new SeedError('SEED_LOAD', `${over}, for ${patienceMs} ms`);

@@ -1,9 +1,9 @@
 import { quoteName } from '../../names.js';
 import type { Db } from '../db.js';
-import { named } from './mysql.js';
+import { mysqlSql } from './mysql.js';
 import type { SeedPlan, TableName } from './plan.js';
 
-export interface Trigger {
+interface Trigger {
   name: string;
   create: string;
   sqlMode: string;
@@ -27,7 +27,7 @@ export async function takeOffTriggers(db: Db, plan: SeedPlan): Promise<Trigger[]
       const table: TableName = { schema, table: String(row.t) };
       if (!plan.tables.some(({ target }) => target.schema === schema && target.table === table.table)) continue;
       const name = `${quoteName(schema)}.${quoteName(String(row.name))}`;
-      const create = `CREATE ${definer(row)}TRIGGER ${name} ${row.timing} ${row.event} ON ${named(table)} FOR EACH ROW ${row.body}`;
+      const create = `CREATE ${definer(row)}TRIGGER ${name} ${row.timing} ${row.event} ON ${mysqlSql.named(table)} FOR EACH ROW ${row.body}`;
       found.push({ name, create, sqlMode: String(row.mode) });
     }
   }

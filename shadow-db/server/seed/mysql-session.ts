@@ -1,5 +1,7 @@
 import type { Db } from '../db.js';
+import type { SeedSession } from './dialect.js';
 import { errnoOf, SeedError, type SeedErrorCode } from './errors.js';
+import { textOf } from './text.js';
 
 type Row = Record<string, unknown>;
 
@@ -60,11 +62,9 @@ const keptTexts = ['sql_mode', 'time_zone'];
 const keptNumbers = ['foreign_key_checks', 'lock_wait_timeout', 'innodb_lock_wait_timeout'];
 const kept = [...keptTexts, ...keptNumbers];
 
-/** One connection whose settings are the seeder's from `open` to `close`. */
-export class Session {
+export class MysqlSession implements SeedSession {
   readonly db: Db;
   readonly maxPacket: number;
-  /** INSERT … SELECT neither locks real rows nor is refused by the binary log. */
   readonly canInsertSelect: boolean;
   private readonly before: Row;
   private readonly isolation: string;
@@ -78,12 +78,12 @@ export class Session {
   }
 
   /** READ COMMITTED: reads take no lock, and INSERT … SELECT takes none on the rows that it reads. Strict, but what a real row holds may be held by its copy. */
-  static async open(db: Db): Promise<Session> {
+  static async open(db: Db): Promise<MysqlSession> {
     const list = kept.map((name) => `@@SESSION.${name} AS ${name}`).join(', ');
     const [before] = await db.query(
       `SELECT ${list}, @@max_allowed_packet AS packet, @@log_bin AS logs, @@SESSION.binlog_format AS format, CONNECTION_ID() AS id`,
     );
-    const session = new Session(db, before!, await isolationOf(db));
+    const session = new MysqlSession(db, before!, await isolationOf(db));
     const level = session.canInsertSelect ? 'READ COMMITTED' : 'REPEATABLE READ';
     await db.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${level}`);
     await db.query(
@@ -93,12 +93,25 @@ export class Session {
     return session;
   }
 
-  /** Settings of a session are nothing on a pool, which sends each statement where it likes. */
   async checkSame(): Promise<void> {
     const ids = await Promise.all([1, 2, 3].map(() => this.db.query('SELECT CONNECTION_ID() AS id')));
     if (ids.some(([row]) => String(row?.id) !== String(this.before.id))) {
       throw new SeedError('SEED_POOL', 'statements of one seeder ran on several connections');
     }
+  }
+
+  async snapshot(): Promise<void> {
+    await this.db.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+    await this.db.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
+  }
+
+  async lock(name: string): Promise<boolean> {
+    const [row] = await this.db.query('SELECT GET_LOCK(?, 3) AS ok', [name]);
+    return Number(row?.ok) === 1;
+  }
+
+  async unlock(name: string): Promise<void> {
+    await this.db.query('SELECT RELEASE_LOCK(?)', [name]);
   }
 
   async close(): Promise<void> {
@@ -116,35 +129,4 @@ async function isolationOf(db: Db): Promise<string> {
     .query('SELECT @@SESSION.transaction_isolation AS level')
     .catch(() => db.query('SELECT @@SESSION.tx_isolation AS level'));
   return textOf(row?.level);
-}
-
-/** All or nothing; tried again a few times when another transaction was in the way. */
-export async function transaction<Result>(
-  db: Db,
-  about: string,
-  work: () => Promise<Result>,
-  onRetry: () => void = () => {},
-): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await db.query('START TRANSACTION');
-      const result = await work();
-      await db.query('COMMIT');
-      return result;
-    } catch (error) {
-      await db.query('ROLLBACK').catch(() => undefined);
-      if (!isTransient(error) || attempt === 6) throw translated(error, about);
-      onRetry();
-      await new Promise((resolve) => setTimeout(resolve, 50 * 2 ** attempt * (0.5 + Math.random())));
-    }
-  }
-}
-
-export async function rowCount(db: Db): Promise<number> {
-  const [row] = await db.query('SELECT ROW_COUNT() AS n');
-  return Number(row?.n ?? 0);
-}
-
-export function textOf(value: unknown): string {
-  return Buffer.isBuffer(value) ? value.toString('latin1') : String(value);
 }
