@@ -57,6 +57,7 @@ describe('options of a twin connection', () => {
     password2: 'secret2',
     passwordSha1: 'secret3',
     authSwitchHandler: () => 'secret4',
+    authPlugins: { mysql_clear_password: () => 'secret5' },
     database: 'bank',
     socketPath: '/s',
     multipleStatements: true,
@@ -74,7 +75,8 @@ describe('options of a twin connection', () => {
     const twin = config({});
     expect(twin).toMatchObject({ user: 'root', password: 'shadow', database: 'bank', timezone: 'Z', socketPath: '/s' });
     expect(JSON.stringify(twin)).not.toContain('secret');
-    expect([twin.pool, twin.authSwitchHandler, twin.multipleStatements]).toEqual([undefined, undefined, false]);
+    expect([twin.pool, twin.authSwitchHandler, twin.authPlugins]).toEqual([undefined, undefined, undefined]);
+    expect(twin.multipleStatements).toBe(false);
     expect(twin.clientFlags & (1 << 16)).toBe(0);
     expect(real.user).toBe('app');
   });

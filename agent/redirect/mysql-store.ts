@@ -139,7 +139,7 @@ export function twinConnectionConfig(real: any, store: MysqlStore, runtime: Agen
   Object.assign(twin, { user: account.user, password });
   // nothing of the real account may go along
   Object.assign(twin, { password2: undefined, password3: undefined, passwordSha1: undefined });
-  Object.assign(twin, { authSwitchHandler: undefined, pool: undefined });
+  Object.assign(twin, { authSwitchHandler: undefined, authPlugins: undefined, pool: undefined });
   if (mode === 'schema') twin.database = schema;
   if (mode === 'instance') {
     const address = /^(.+):(\d+)$/.exec(instance ?? '');

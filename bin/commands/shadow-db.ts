@@ -56,8 +56,9 @@ async function overStores(action: Action, options: ActionArguments): Promise<voi
     }
   } finally {
     work.end();
+    // what earlier stores gave is not lost when a later one fails
+    if (options.json && Object.keys(outcomes).length > 0) print(JSON.stringify(outcomes, null, 2));
   }
-  if (options.json) print(JSON.stringify(outcomes, null, 2));
   const [first] = troubled;
   if (first === undefined) return;
   const names = troubled.map(({ name }) => name).join(', ');
