@@ -103,6 +103,15 @@ function resultOf(runDir: string | undefined): Result {
   return parseResult(JSON.parse(readFileSync(join(runDir!, 'result.json'), 'utf8')));
 }
 
+/** Passed; or, on a machine that other tests keep busy, inconclusive because the generator could not hold its rate: never a threshold or a guardrail. */
+function expectNothingMissed(code: number | null, { verdict }: Result): void {
+  expect([
+    [0, 'pass'],
+    [7, 'inconclusive'],
+  ]).toContainEqual([code, verdict.outcome]);
+  if (code === 7) expect(JSON.stringify(verdict)).toMatch(/generator/i);
+}
+
 /** Users who go on for at most a minute; what they ordered is compared with the real tables. */
 let group = 0;
 function realUsers(): Users {
@@ -187,11 +196,8 @@ describe('the demo chain', () => {
   it('replays the recording: every write is in a shadow store, none in a real one', async () => {
     const run = await withUsers(() => startRun(shortScenario()).ended);
     const result = resultOf(run.runDir);
-    expect({ code: run.code, verdict: result.verdict, errors: result.errors }).toMatchObject({
-      code: 0,
-      verdict: { outcome: 'pass' },
-      errors: [],
-    });
+    expectNothingMissed(run.code, result);
+    expect(result.errors).toEqual([]);
     expect(result.isolation.outcome).toBe('clean');
     expect(result.isolation.leaks).toEqual([]);
     const transfers = result.isolation.stores.find((store) => store.real.endsWith('.transfers'))!;
@@ -263,7 +269,7 @@ describe('the demo chain', () => {
       for (const name of [...chain.services.keys()]) await restart(name);
       const run = await withUsers(() => startRun(edited).ended);
       const result = resultOf(run.runDir);
-      expect({ code: run.code, verdict: result.verdict }).toMatchObject({ code: 0, verdict: { outcome: 'pass' } });
+      expectNothingMissed(run.code, result);
       expect(result.isolation.outcome).toBe('clean');
       const transfers = result.isolation.stores.find((store) => store.real.endsWith('.transfers'))!;
       expect(transfers.shadow).toBe(`${chain.database}_shadow.transfers`);
