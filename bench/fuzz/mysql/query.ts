@@ -107,7 +107,9 @@ function selectList(
   window: string | undefined,
 ): Query {
   const { choices } = draft;
-  if (wishes.kinds === undefined && !wishes.named && !grouped && scope.sources.length > 0 && choices.chance(25)) {
+  const mayStar = wishes.kinds === undefined && !wishes.named && !grouped && scope.sources.length > 0;
+  // of a table of VALUES the number of columns is not noted, and ORDER BY must name them all
+  if (mayStar && choices.chance(25) && scope.sources.every((source) => source.columns.length > 0)) {
     const source = choices.pick(scope.sources);
     if (choices.chance(50) || source.qualifiers.length === 0)
       return { pieces: ['*'], columns: scope.sources.flatMap(({ columns }) => columns) };
