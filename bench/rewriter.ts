@@ -72,25 +72,17 @@ function copyOf(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }
 
-/** Until the compiler has seen every shape; it runs beside us, so on a busy machine that takes a while. */
-function warmUp(): void {
-  for (let round = 0; round < 60; round += 1) {
-    for (const make of Object.values(kinds)) {
-      const texts = Array.from({ length: 200 }, (_, index) => copyOf(make(-1 - round * 200 - index)));
-      for (const { run } of columns) timeUs(run, texts);
-    }
-  }
-}
+/** Never twice the same, over all kinds and rounds. */
+let drawn = 0;
 
-function measure(make: (n: number) => string): { bytes: number; us: number[] } {
+function measure(make: (n: number) => string, roundCount: number): { bytes: number; us: number[] } {
   const times = columns.map((): number[] => []);
-  let n = 0;
   // the statements of one service: they differ in more than a number at one place
-  const kept = Array.from({ length: perRound }, (_, index) => copyOf(make(n++) + ' '.repeat(index)));
+  const kept = Array.from({ length: perRound }, (_, index) => copyOf(make(drawn++) + ' '.repeat(index)));
   for (const text of [...kept, ...kept]) cached.rewrite(text, context);
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < roundCount; round += 1) {
     // the columns take turns, so that a slow moment of the machine meets all of them
-    const fresh = Array.from({ length: perRound }, () => copyOf(make(n++)));
+    const fresh = Array.from({ length: perRound }, () => copyOf(make(drawn++)));
     const again = kept.map(copyOf);
     for (const [index, { name, run }] of columns.entries()) {
       const texts = name === 'hit' ? kept : name === 'hit, new text' ? again : fresh;
@@ -98,17 +90,19 @@ function measure(make: (n: number) => string): { bytes: number; us: number[] } {
       times[index]?.push(us);
     }
   }
-  return { bytes: make(n).length, us: times.map(median) };
+  return { bytes: make(drawn).length, us: times.map(median) };
 }
 
-warmUp();
+// until the compiler has seen every shape and every way through; it runs beside us, so on a busy machine that takes a while
+for (let pass = 0; pass < 2; pass += 1) for (const make of Object.values(kinds)) measure(make, 150);
+
 console.log(`Node ${process.version}, medians of ${rounds} rounds in turn, µs for each statement\n`);
 const heads = columns.map(({ name }) => name);
 console.log(`| statement | bytes | ${heads.join(' | ')} | cold / lexing | hit / cold | new hit / cold |`);
 console.log(`|---|--:|${heads.map(() => '--:').join('|')}|--:|--:|--:|`);
 const coldUsOf = new Map<string, number>();
 for (const [kind, make] of Object.entries(kinds)) {
-  const { bytes, us } = measure(make);
+  const { bytes, us } = measure(make, rounds);
   const [lexUs = 0, coldUs = 0, hitUs = 0, newHitUs = 0] = us;
   coldUsOf.set(kind, coldUs);
   const ratios = [coldUs / lexUs, hitUs / coldUs, newHitUs / coldUs].map((ratio) => ratio.toFixed(2));

@@ -7,13 +7,18 @@ describe('cache of statements', () => {
     const key = fc.string({ unit: fc.constantFrom('a', 'b', '1'), maxLength: 80 });
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(key, fc.nat()), { maxLength: 60 }),
+        fc.array(fc.tuple(key, fc.nat(), fc.boolean()), { maxLength: 60 }),
         fc.integer({ min: 1, max: 8 }),
         (steps, capacity) => {
           const cache = new LruCache<number>(capacity);
           const all = new Map<string, number>();
-          for (const [text, value] of steps) {
-            cache.set(text, value);
+          for (const [text, value, atOnce] of steps) {
+            if (atOnce) {
+              cache.set(text, value);
+            } else {
+              cache.offer(text, value);
+              cache.offer(text, value);
+            }
             all.set(text, value);
             expect(cache.get(text)).toBe(value);
             expect(cache.size).toBeLessThanOrEqual(capacity);
@@ -32,6 +37,21 @@ describe('cache of statements', () => {
     }
     expect(cache.get('statement 1')).toBeUndefined();
     for (let n = 960; n < 1000; n += 1) expect(cache.get(`statement ${n}`)).toBe(n);
+  });
+
+  it('tells texts apart that agree in length and in most characters, and gives back what was set last', () => {
+    const cache = new LruCache<number>(100);
+    const text = (at: number): string => `${'a'.repeat(at)}b${'a'.repeat(39 - at)}`;
+    for (let round = 0; round < 3; round += 1) {
+      for (let at = 0; at < 40; at += 1) cache.set(text(at), 100 * round + at);
+      for (let at = 0; at < 40; at += 1) {
+        // twice: what was found is looked for in another place the next time
+        expect(cache.get(text(at))).toBe(100 * round + at);
+        expect(cache.get(text(at))).toBe(100 * round + at);
+        cache.set(text(at), at);
+        expect(cache.get(text(at))).toBe(at);
+      }
+    }
   });
 
   it('keeps what is offered twice', () => {

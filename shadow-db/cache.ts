@@ -13,12 +13,15 @@ type Generation<Value> = Map<number, Entry<Value>>;
 /** Keys that share their sample are kept in one chain; one that is full is dropped, so that no series of texts makes it long. */
 const longestChain = 64;
 const offerBits = 11;
+/** Places for the entries that were found last; a power of two. */
+const recentCount = 1024;
 
 /**
  * A cache of at most `capacity` texts from which what was not used lately falls out. Entries live in two generations: a hit in
  * the old one moves the entry to the young one; when the young one holds half of the capacity it becomes the old one. So the
  * entries that were used last always stay, and a hit costs one look-up. Keys are looked up by a sample of their characters:
- * V8 would hash the whole of every new text, at more than a nanosecond for each character.
+ * V8 would hash the whole of every new text, at more than a nanosecond for each character. Before that comes one look at the
+ * place that a few characters point to: there lies what was found last, mostly.
  */
 export class LruCache<Value> {
   readonly capacity: number;
@@ -26,6 +29,8 @@ export class LruCache<Value> {
   private old: Generation<Value> = new Map();
   private youngSize = 0;
   private oldSize = 0;
+  /** Entries of the young generation only, so that a hit here never keeps one from staying. */
+  private readonly recent: (Entry<Value> | undefined)[] = new Array(recentCount).fill(undefined);
   /** Of the text that was looked up last: what was not found is mostly set next. */
   private lastKey = '';
   private lastSample = sampleOf('');
@@ -42,11 +47,17 @@ export class LruCache<Value> {
   }
 
   get(key: string): Value | undefined {
+    const place = placeOf(key);
+    const recent = this.recent[place];
+    if (recent !== undefined && recent.key === key) return recent.value;
     const sample = sampleOf(key);
     this.lastKey = key;
     this.lastSample = sample;
     const entry = find(this.young.get(sample), key);
-    if (entry !== undefined) return entry.value;
+    if (entry !== undefined) {
+      this.recent[place] = entry;
+      return entry.value;
+    }
     const older = find(this.old.get(sample), key);
     if (older === undefined) return undefined;
     this.add(sample, key, older.check, older.value);
@@ -81,8 +92,12 @@ export class LruCache<Value> {
       }
     }
     const entry = find(this.young.get(sample), key);
-    if (entry === undefined) this.add(sample, key, check, value);
-    else entry.value = value;
+    if (entry === undefined) {
+      this.add(sample, key, check, value);
+    } else {
+      entry.value = value;
+      this.recent[placeOf(key)] = entry;
+    }
   }
 
   private add(sample: number, key: string, check: number, value: Value): void {
@@ -91,6 +106,7 @@ export class LruCache<Value> {
       this.oldSize = this.youngSize;
       this.young = new Map();
       this.youngSize = 0;
+      this.recent.fill(undefined);
     }
     // a capacity of one has no room for an old generation
     if (this.capacity === 1) {
@@ -100,7 +116,9 @@ export class LruCache<Value> {
     const chain = this.young.get(sample);
     const length = chain === undefined ? 0 : chain.length;
     const next = length < longestChain ? chain : undefined;
-    this.young.set(sample, { key, check, value, next, length: next === undefined ? 1 : length + 1 });
+    const entry: Entry<Value> = { key, check, value, next, length: next === undefined ? 1 : length + 1 };
+    this.young.set(sample, entry);
+    this.recent[placeOf(key)] = entry;
     this.youngSize += next === chain ? 1 : 1 - length;
   }
 }
@@ -112,6 +130,15 @@ function find<Value>(chain: Entry<Value> | undefined, key: string): Entry<Value>
   let entry: Entry<Value> | undefined = chain;
   while (entry !== undefined && (entry.check !== check || entry.key !== key)) entry = entry.next;
   return entry;
+}
+
+/** From the length and at most eight characters. */
+function placeOf(text: string): number {
+  const { length } = text;
+  const step = (length >> 3) + 1;
+  let hash = length;
+  for (let at = length - 1; at >= 0; at -= step) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
+  return (hash ^ (hash >>> 10) ^ (hash >>> 20)) & (recentCount - 1);
 }
 
 /** At the end, where statements differ most, every character counts. */
