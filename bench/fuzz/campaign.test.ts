@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { campaign, replay } from './campaign.js';
 import { Choices } from './choices.js';
 import type { BatchResult, Dialect, Difference } from './dialect.js';
-import { shrinkList, shrinkRecord } from './shrink.js';
-
-const budget = () => ({ tries: 10_000, untilMs: Date.now() + 10_000 });
+import { made } from './made.js';
+import { moves, smallerNumbers, startOf } from './moves.js';
 
 describe('choices', () => {
-  it('replays what a seed decided, and decides the simplest past the end', () => {
+  it('replay what was decided, and decide the simplest past the end', () => {
     const draw = (choices: Choices) => [
       choices.below(7),
       choices.pick(['a', 'b', 'c']),
@@ -15,21 +15,22 @@ describe('choices', () => {
       choices.list(1, 9, () => choices.between(3, 5)),
       choices.some([1, 2, 3]),
     ];
-    const seeded = Choices.seeded(42);
-    const drawn = draw(seeded);
-    expect(draw(Choices.replayed(seeded.taken))).toEqual(drawn);
-    expect(draw(Choices.seeded(42))).toEqual(drawn);
+    const drawn = made((choices) => ({ value: draw(choices), record: choices.taken }));
+    fc.assert(fc.property(drawn, ({ value, record }) => expect(draw(Choices.replayed(record))).toEqual(value)));
+    expect(fc.sample(drawn, { seed: 42, numRuns: 5 })).toEqual(fc.sample(drawn, { seed: 42, numRuns: 5 }));
     expect(draw(Choices.replayed([]))).toEqual([0, 'a', false, [3], [1]]);
   });
 
-  it('draws by weight', () => {
-    const choices = Choices.seeded(1);
+  it('draw by weight', () => {
+    const items = [
+      [3, 'a'],
+      [1, 'b'],
+    ] as const;
     const counts = { a: 0, b: 0 };
-    for (let index = 0; index < 4000; index += 1) {
-      const item = choices.weighted([
-        [3, 'a'],
-        [1, 'b'],
-      ] as const);
+    for (const item of fc.sample(
+      made((choices) => choices.weighted(items)),
+      { seed: 1, numRuns: 4000 },
+    )) {
       counts[item] += 1;
     }
     expect(counts.a / counts.b).toBeGreaterThan(2.5);
@@ -37,21 +38,51 @@ describe('choices', () => {
   });
 });
 
-describe('shrinking', () => {
-  it('finds the smallest record that still fails', async () => {
-    const record = Array.from({ length: 200 }, (_, index) => index * 3);
-    const fails = async (candidate: readonly number[]) => candidate.some((value) => value >= 100);
-    expect(await shrinkRecord(record, fails, budget())).toEqual([100]);
+describe('shrinking what is made from choices', () => {
+  const numbers = made((choices) => choices.list(0, 200, () => choices.below(1000)));
+
+  it('finds the smallest that still fails', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const smallest = fc.check(
+        fc.property(numbers, (list) => list.every((value) => value < 100)),
+        { seed },
+      );
+      expect(smallest.counterexample).toEqual([[100]]);
+    }
   });
 
-  it('keeps what is needed together, and stops when the budget is spent', async () => {
-    const items = Array.from({ length: 50 }, (_, index) => index);
-    const fails = async (candidate: readonly number[]) => candidate.includes(7) && candidate.includes(41);
-    expect(await shrinkList(items, fails, budget())).toEqual([7, 41]);
-    expect((await shrinkList(items, fails, { ...budget(), tries: 1 })).length).toBeGreaterThan(2);
-    expect(await shrinkRecord([5, 6], async () => true, { tries: 0, untilMs: Number.MAX_SAFE_INTEGER })).toEqual([
-      5, 6,
-    ]);
+  it('keeps what is needed together', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const both = fc.check(
+        fc.property(numbers, (list) => list.filter((value) => value > 500).length < 2),
+        { seed },
+      );
+      expect(both.counterexample).toEqual([[501, 501]]);
+    }
+  });
+});
+
+describe('moves', () => {
+  it('never make a list longer or a number greater, and come to an end', () => {
+    const list = fc.array(fc.nat(300), { maxLength: 150 });
+    fc.assert(
+      fc.property(list, fc.infiniteStream(fc.boolean()), (start, taken) => {
+        let best: readonly number[] = start;
+        let sum = Number.MAX_SAFE_INTEGER;
+        let left = moves(best, startOf(best), smallerNumbers);
+        for (let move = left.next(); !move.done; move = left.next()) {
+          const { list: smaller, next } = move.value;
+          const total = smaller.reduce((before, value) => before + value + 1, 0);
+          expect(total).toBeLessThan(best.reduce((before, value) => before + value + 1, 0));
+          if (!taken.next().value) continue;
+          expect(total).toBeLessThan(sum);
+          sum = total;
+          best = smaller;
+          left = moves(best, next, smallerNumbers);
+        }
+      }),
+    );
+    expect([...moves([], startOf([]), smallerNumbers)]).toEqual([]);
   });
 });
 

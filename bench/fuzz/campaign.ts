@@ -1,6 +1,6 @@
-import { Choices } from './choices.js';
+import fc from 'fast-check';
+import { type Case, CaseArbitrary, type ShrinkBudget } from './case.js';
 import type { Arena, BatchResult, Dialect, Difference } from './dialect.js';
-import { type ShrinkBudget, shrinkList, shrinkRecord } from './shrink.js';
 
 export interface CampaignOptions<World = unknown, Step = unknown> {
   statements: number;
@@ -25,7 +25,7 @@ export interface Finding<World = unknown, Step = unknown> {
   difference: Difference;
   world: World;
   steps: readonly Step[];
-  /** The seed of the schema in which it was found. */
+  /** fast-check's seed for the schema in which it was found. */
   seed: number;
 }
 
@@ -42,7 +42,10 @@ export interface Tally<World = unknown, Step = unknown> {
   findings: Finding<World, Step>[];
 }
 
-/** Generates schemas and statements until there are enough, or enough cases were found, or the signal comes. */
+/**
+ * Generates schemas and statements until there are enough, or enough cases were found, or the signal comes. Each schema is one run
+ * of a fast-check property. Throws what the server or the driver throws.
+ */
 export async function campaign<World, Step>(
   dialect: Dialect<World, Step>,
   options: CampaignOptions<World, Step>,
@@ -63,35 +66,21 @@ export async function campaign<World, Step>(
     (options.signal?.aborted ?? false);
   while (!isOver()) {
     const seed = (options.seed + Math.imul(tally.worlds, 0x9e3779b1)) | 0;
-    const hunt = new Hunt(dialect, seed);
-    try {
-      await hunt.open();
-      tally.worlds += 1;
-      for (let round = 0; round < batchesPerWorld && !isOver(); round += 1) {
-        const records = hunt.records(Math.min(batch, options.statements - tally.statements));
-        const result = await hunt.run(records);
+    const size = Math.min(batch * batchesPerWorld, options.statements - tally.statements);
+    const hunt = new Hunt(dialect, batch, {
+      onOpen: () => {
+        tally.worlds += 1;
+      },
+      onBatch(result) {
         add(tally, result);
-        if (result.difference !== undefined) {
-          const budget = { tries: 3000, untilMs: Date.now() + (options.shrinkMs ?? 20_000) };
-          const stop = (): void => {
-            budget.untilMs = 0;
-          };
-          options.signal?.addEventListener('abort', stop, { once: true });
-          const finding = await hunt.shrink(records, result.difference, budget);
-          options.signal?.removeEventListener('abort', stop);
-          tally.findings.push(finding);
-          options.onFinding?.(finding);
-          // the schema may be spoilt by what was found
-          break;
-        }
-        options.onProgress?.(tally);
-      }
-    } catch (error) {
-      // a server that is gone cannot be cleaned up: what made it go is worth more than that
-      await hunt.close().catch(() => undefined);
-      throw error;
-    }
-    await hunt.close();
+        if (result.difference === undefined) options.onProgress?.(tally);
+        return !isOver();
+      },
+    });
+    const finding = await hunt.check(seed, size, options.shrinkMs ?? 20_000, options.signal);
+    if (finding === undefined) continue;
+    tally.findings.push(finding);
+    options.onFinding?.(finding);
   }
   return tally;
 }
@@ -107,111 +96,116 @@ function add(tally: Tally, result: BatchResult): void {
   }
 }
 
-/** One schema and what is tried in it. Steps are kept as records of decisions, so that they can be made smaller. */
+interface HuntEvents {
+  onOpen(): void;
+  /** False: no more batches. */
+  onBatch(result: BatchResult): boolean;
+}
+
+/** One schema and what is tried in it. */
 class Hunt<World, Step> {
   private readonly dialect: Dialect<World, Step>;
-  private readonly seed: number;
-  private world: World;
-  private worldRecord: readonly number[];
+  private readonly batch: number;
+  private readonly events: HuntEvents;
   private arena: Arena<Step> | undefined;
-  private made = 0;
+  /** The schema that the arena was made for. */
+  private world: World | undefined;
+  private fault: unknown;
 
-  constructor(dialect: Dialect<World, Step>, seed: number) {
+  constructor(dialect: Dialect<World, Step>, batch: number, events: HuntEvents) {
     this.dialect = dialect;
-    this.seed = seed;
-    const choices = Choices.seeded(seed);
-    this.world = dialect.makeWorld(choices);
-    this.worldRecord = choices.taken;
+    this.batch = batch;
+    this.events = events;
   }
 
-  async open(): Promise<void> {
-    this.arena = await this.dialect.open(this.world);
-  }
-
-  async close(): Promise<void> {
-    const { arena } = this;
-    this.arena = undefined;
-    await arena?.close();
-  }
-
-  records(count: number): (readonly number[])[] {
-    return Array.from({ length: count }, () => {
-      this.made += 1;
-      const choices = Choices.seeded(Math.imul(this.seed ^ this.made, 0x85ebca6b) ^ this.made);
-      this.dialect.makeStep(choices, this.world);
-      return choices.taken;
+  /** One case of `size` statements, made small if there is a difference. */
+  async check(
+    seed: number,
+    size: number,
+    shrinkMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Finding<World, Step> | undefined> {
+    const budget: ShrinkBudget = { tries: 3000, worldTries: 200, untilMs: Number.MAX_SAFE_INTEGER };
+    const stop = (): void => {
+      budget.untilMs = 0;
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    const cases = new CaseArbitrary(this.dialect, size, budget);
+    const property = fc.asyncProperty(cases, async (one) => {
+      if (one.wanted !== undefined) return !(await this.fails(one));
+      const agrees = await this.agrees(one);
+      if (!signal?.aborted) budget.untilMs = Date.now() + shrinkMs;
+      return agrees;
     });
-  }
-
-  private steps(records: readonly (readonly number[])[]): Step[] {
-    return records.map((record) => this.dialect.makeStep(Choices.replayed(record), this.world));
-  }
-
-  run(records: readonly (readonly number[])[]): Promise<BatchResult> {
-    if (this.arena === undefined) throw new Error('the schema is not open');
-    return this.arena.run(this.steps(records));
-  }
-
-  /** Fewer steps first, then smaller steps, then a smaller schema. */
-  async shrink(
-    records: readonly (readonly number[])[],
-    found: Difference,
-    budget: ShrinkBudget,
-  ): Promise<Finding<World, Step>> {
-    let difference = found;
-    const fails = async (candidate: readonly (readonly number[])[]): Promise<boolean> => {
-      const result = await this.run(candidate);
-      if (result.difference?.kind !== found.kind) return false;
-      difference = result.difference;
-      return true;
-    };
-    // one that changed a real table leaves it changed: every further look needs a fresh schema
-    const fresh = async (candidate: readonly (readonly number[])[]): Promise<boolean> => {
-      if (found.kind === 'leak') await this.reopen();
-      return fails(candidate);
-    };
-    let best = records.slice(0, found.at + 1);
-    const last = best.slice(-1);
-    best = (await fresh(last)) ? last : [...(await shrinkList(best, fresh, budget))];
-    best = await this.shrinkSteps(best, fresh, budget);
-    const worldBudget = { tries: Math.min(budget.tries, 60), untilMs: budget.untilMs };
-    this.worldRecord = await shrinkRecord(this.worldRecord, (record) => this.failsIn(record, best, fails), worldBudget);
-    this.world = this.dialect.makeWorld(Choices.replayed(this.worldRecord));
-    await this.reopen();
-    best = await this.shrinkSteps(best, fresh, budget);
-    return { dialect: this.dialect.name, difference, world: this.world, steps: this.steps(best), seed: this.seed };
-  }
-
-  private async shrinkSteps(
-    records: (readonly number[])[],
-    fails: (candidate: readonly (readonly number[])[]) => Promise<boolean>,
-    budget: ShrinkBudget,
-  ): Promise<(readonly number[])[]> {
-    let best = records;
-    for (let index = best.length - 1; index >= 0; index -= 1) {
-      const smaller = await shrinkRecord(best[index] ?? [], (record) => fails(best.with(index, record)), budget);
-      best = best.with(index, smaller);
-    }
-    return best;
-  }
-
-  private async failsIn(
-    record: readonly number[],
-    best: readonly (readonly number[])[],
-    fails: (candidate: readonly (readonly number[])[]) => Promise<boolean>,
-  ): Promise<boolean> {
-    this.world = this.dialect.makeWorld(Choices.replayed(record));
     try {
-      await this.reopen();
-      return await fails(best);
+      const { counterexample } = await fc.check(property, { seed, numRuns: 1 });
+      if (this.fault !== undefined) throw this.fault;
+      const found = counterexample?.[0];
+      return found === undefined ? undefined : this.findingOf(found, seed);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      // a server that is gone cannot be cleaned up: what made it go is worth more than that
+      await this.close().catch((error: unknown) => {
+        if (this.fault === undefined) throw error;
+      });
+    }
+  }
+
+  private findingOf({ world, steps, outcome }: Case<World, Step>, seed: number): Finding<World, Step> {
+    if (outcome === undefined) throw new Error('the property failed without a difference');
+    const { batchAt, difference } = outcome;
+    const small = steps.slice(batchAt, batchAt + difference.at + 1);
+    return { dialect: this.dialect.name, difference, world, steps: small, seed };
+  }
+
+  /** The case as generated, batch by batch. */
+  private async agrees(one: Case<World, Step>): Promise<boolean> {
+    try {
+      const arena = await this.open(one.world);
+      this.events.onOpen();
+      for (let batchAt = 0; batchAt < one.steps.length; batchAt += this.batch) {
+        const result = await arena.run(one.steps.slice(batchAt, batchAt + this.batch));
+        const { difference } = result;
+        if (difference !== undefined) one.outcome = { difference, batchAt };
+        const goesOn = this.events.onBatch(result);
+        if (difference !== undefined) return false;
+        if (!goesOn) break;
+      }
+      return true;
+    } catch (error) {
+      this.fault = error;
+      return false;
+    }
+  }
+
+  /** A smaller case: the same kind of difference. */
+  private async fails(one: Case<World, Step>): Promise<boolean> {
+    try {
+      // one that changed a real table leaves it changed: every further look needs a fresh schema
+      if (one.wanted === 'leak') await this.close();
+      const arena = await this.open(one.world);
+      const { difference } = await arena.run(one.steps);
+      if (difference === undefined || difference.kind !== one.wanted) return false;
+      one.outcome = { difference, batchAt: 0 };
+      return true;
     } catch {
+      await this.close().catch(() => undefined);
       return false; // a schema that the server does not take is no case
     }
   }
 
-  private async reopen(): Promise<void> {
+  private async open(world: World): Promise<Arena<Step>> {
+    if (this.arena !== undefined && this.world === world) return this.arena;
     await this.close();
-    await this.open();
+    this.arena = await this.dialect.open(world);
+    this.world = world;
+    return this.arena;
+  }
+
+  private async close(): Promise<void> {
+    const { arena } = this;
+    this.arena = undefined;
+    await arena?.close();
   }
 }
 

@@ -1,5 +1,7 @@
+import type fc from 'fast-check';
+
 /**
- * The source of all decisions of a generator: a seeded stream of small numbers that is recorded as it is drawn. A generator that
+ * The source of all decisions of a generator: a stream of small numbers that is recorded as it is drawn. A generator that
  * draws from here can be replayed from the record, and shrunk by making the record shorter and its numbers smaller, whatever it makes.
  * In every draw 0 must be the simplest decision.
  */
@@ -12,18 +14,9 @@ export class Choices {
     this.next = next;
   }
 
-  /** An endless stream; the same seed (32 bits) gives the same decisions. */
-  static seeded(seed: number): Choices {
-    let state = seed | 0;
-    return new Choices((limit) => {
-      // splitmix32
-      state = (state + 0x9e3779b9) | 0;
-      let mixed = state ^ (state >>> 16);
-      mixed = Math.imul(mixed, 0x21f0aaad);
-      mixed ^= mixed >>> 15;
-      mixed = Math.imul(mixed, 0x735a2d97);
-      return ((mixed ^ (mixed >>> 15)) >>> 0) % limit;
-    });
+  /** Decides as fast-check's source of random numbers does. */
+  static drawn(random: fc.Random): Choices {
+    return new Choices((limit) => random.nextInt(0, limit - 1));
   }
 
   /** Decides as the record says; past its end every decision is the simplest. */

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { Choices } from '../../bench/fuzz/choices.js';
+import fc from 'fast-check';
+import { made } from '../../bench/fuzz/made.js';
 import { mutate } from '../../bench/fuzz/mysql/mutations.js';
 import { Prey } from '../../bench/fuzz/mysql/prey.js';
 import { Void } from '../../bench/fuzz/mysql/void.js';
@@ -29,13 +30,14 @@ const lines = ['orm-mysql.jsonl', 'shardingsphere-mysql.jsonl'].flatMap((file) =
     .map((line) => JSON.parse(line) as Line),
 );
 
+const sessions = [{}, { flags: ['ANSI_QUOTES'] }, { flags: ['NO_BACKSLASH_ESCAPES'] }, { untold: true }];
+
 describe('valid statements with a few hostile changes', () => {
   it('of two corpora: none reaches for a real table, where only shadow tables exist', async () => {
     const dml = lines.filter(({ kind, maria }) => kind === 'dml' && maria.startsWith('ok'));
     const names = [...new Set(dml.flatMap(({ tables }) => tables))].filter((name) => /^[a-z_0-9]+$/i.test(name));
     const place = await Void.open(url(), names);
     try {
-      const choices = Choices.seeded(seed);
       const hostile = [
         ...names.slice(0, 20),
         ...names.slice(0, 8).map((name) => `\`${name}\``),
@@ -43,13 +45,16 @@ describe('valid statements with a few hostile changes', () => {
         '`x`',
         place.database,
       ];
+      const mutated = made((choices) => mutate(choices, choices.pick(dml).sql, choices.pick(dml).sql, hostile));
       let ran = 0;
-      for (let round = 0; round < rounds; round += 1) {
-        const sql = mutate(choices, choices.pick(dml).sql, choices.pick(dml).sql, hostile);
-        const result = await place.attack(sql);
-        expect({ sql, redirected: result.sql, reached: result.reached }).toEqual({ sql, redirected: result.sql });
-        if (!result.refused && result.errno !== 1064) ran += 1;
-      }
+      await fc.assert(
+        fc.asyncProperty(mutated, async (sql) => {
+          const result = await place.attack(sql);
+          expect({ sql, redirected: result.sql, reached: result.reached }).toEqual({ sql, redirected: result.sql });
+          if (!result.refused && result.errno !== 1064) ran += 1;
+        }),
+        { seed, numRuns: rounds },
+      );
       // most changes make an error of syntax; enough must get as far as opening tables
       expect(ran / rounds).toBeGreaterThan(0.05);
     } finally {
@@ -81,16 +86,18 @@ describe('valid statements with a few hostile changes', () => {
           'name',
           '1',
         ];
-        const choices = Choices.seeded(seed + 1);
-        for (let round = 0; round < rounds / 4; round += 1) {
+        const mutated = made((choices) => {
           const pick = (): string => choices.pick(statements).replace(/\bapp\b/g, prey.database);
           const sql = mutate(choices, pick(), pick(), names);
-          const result = await prey.attack(
-            sql,
-            choices.pick([{}, { flags: ['ANSI_QUOTES'] }, { flags: ['NO_BACKSLASH_ESCAPES'] }, { untold: true }]),
-          );
-          expect({ from: sql, leak: undefined, ...result }).toMatchObject({ leak: undefined });
-        }
+          return { sql, session: choices.pick(sessions) };
+        });
+        await fc.assert(
+          fc.asyncProperty(mutated, async ({ sql, session }) => {
+            const result = await prey.attack(sql, session);
+            expect({ from: sql, leak: undefined, ...result }).toMatchObject({ leak: undefined });
+          }),
+          { seed: seed + 1, numRuns: rounds / 4 },
+        );
       } finally {
         await prey.close();
       }

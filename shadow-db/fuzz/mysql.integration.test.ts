@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { createConnection } from 'mysql2/promise';
 import { campaign, type Finding, replay } from '../../bench/fuzz/campaign.js';
-import { Choices } from '../../bench/fuzz/choices.js';
+import { made } from '../../bench/fuzz/made.js';
 import { MySqlDialect } from '../../bench/fuzz/mysql/dialect.js';
 import type { Step } from '../../bench/fuzz/mysql/step.js';
 import type { World } from '../../bench/fuzz/mysql/world.js';
@@ -49,7 +50,7 @@ describe('redirected statements against the original ones on MariaDB', () => {
     }
   }, 300_000);
 
-  it('do not agree when one name is left as it was, whatever the mode: the campaign finds that, small', async () => {
+  it('do not agree when a name is left as it was, whatever the mode: the campaign finds that, small', async () => {
     const forgetful = new MySqlDialect(url(), (options) => {
       const rewriter = createRewriter(options);
       return {
@@ -58,35 +59,39 @@ describe('redirected statements against the original ones on MariaDB', () => {
         rewrite(text, context) {
           const result = rewriter.rewrite(text, context);
           if (result.action !== 'rewrite') return result;
-          // the last of the redirected names
+          // the last of the redirected names; all of them where qualifiers name the schema too, or most cases are errors
           const sql =
             options.mode === 'table'
               ? result.sql.replace(/_shadow`(?![\s\S]*_shadow`)/, '`')
-              : result.sql.replace(/_shadow`\.(?![\s\S]*_shadow`\.)/, '`.');
+              : result.sql.replaceAll('_shadow`.', '`.');
           return { ...result, sql };
         },
       };
     });
     try {
       const kinds = new Set<string>();
-      for (const from of [1, 2, 3, 4, 5, 6]) {
+      const sought = ['leak table', 'leak schema'];
+      // which kind comes up first is the seed's luck
+      for (let from = 1; from <= 20 && !sought.every((kind) => kinds.has(kind)); from += 1) {
         const { findings } = await campaign(forgetful, { statements: 2000, seed: from, shrinkMs: 3000 });
         expect(findings).toHaveLength(1);
         const { difference, world, steps } = findings[0] as Finding<World, Step>;
         kinds.add(`${difference.kind} ${world.mode}`);
         expect(steps.length).toBeLessThanOrEqual(2);
       }
-      expect([...kinds]).toEqual(expect.arrayContaining(['leak table', 'leak schema']));
+      expect([...kinds]).toEqual(expect.arrayContaining(sought));
     } finally {
       await forgetful.end();
     }
   }, 600_000);
 
   it('leave no database behind', async () => {
-    const arena = await dialect.open(dialect.makeWorld(Choices.seeded(1)));
+    const worlds = made((choices) => dialect.makeWorld(choices));
+    const [first, second] = fc.sample(worlds, { seed: 1, numRuns: 2 }) as [World, World];
+    const arena = await dialect.open(first);
     expect(await databases(dialect.stems)).not.toEqual([]);
     await arena.close();
-    await dialect.open(dialect.makeWorld(Choices.seeded(2)));
+    await dialect.open(second);
     await dialect.end();
     expect(await databases(dialect.stems)).toEqual([]);
   });

@@ -1,14 +1,14 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Choices } from '../../bench/fuzz/choices.js';
+import { made } from '../../bench/fuzz/made.js';
 import { makeStep } from '../../bench/fuzz/postgres/step.js';
 import { makeWorld, type World } from '../../bench/fuzz/postgres/world.js';
 import { createRewriter, loadParser, type PostgresRewriter } from './index.js';
 
 /** A schema and one statement in it, by the generator of the execution differential. */
-const drawn = fc.tuple(fc.nat(60), fc.integer()).map(([schema, statement]) => {
-  const world = { ...makeWorld(Choices.seeded(schema)), conforming: true, mode: 'table' as const };
-  return { world, sql: makeStep(Choices.seeded(statement), world).text };
+const drawn = made((choices) => {
+  const world = { ...makeWorld(choices), conforming: true, mode: 'table' as const };
+  return { world, sql: makeStep(choices, world).text };
 });
 const plain = { standardConformingStrings: true };
 
