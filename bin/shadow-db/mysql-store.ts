@@ -45,13 +45,7 @@ export async function mysqlStore(name: string, scenario: MysqlScenario): Promise
       if (asked.dryRun === false && asked.run === undefined) await refuseWhileRunning(db, address.database);
       return server.clean(db, options, asked);
     },
-    audit: (asked) =>
-      server.finishAudit(
-        db,
-        options,
-        { version: 1, takenAt: '', tables: [], shadow: [] },
-        { ...scenario.audit, ...asked },
-      ),
+    audit: (asked) => server.finishAudit(db, options, server.noMark, { ...scenario.audit, ...asked }),
     async close() {
       await Promise.allSettled(open.map((one) => one.close()));
     },

@@ -36,13 +36,7 @@ export async function postgresStore(name: string, scenario: PostgresScenario): P
     },
     seed: (seedPlan, asked) => server.seed(db, seedPlan, asked),
     clean: (asked) => server.clean(db, options, asked),
-    audit: (asked) =>
-      server.finishAudit(
-        db,
-        options,
-        { version: 1, takenAt: '', tables: [], shadow: [] },
-        { ...scenario.audit, ...asked },
-      ),
+    audit: (asked) => server.finishAudit(db, options, server.noMark, { ...scenario.audit, ...asked }),
     async close() {
       await Promise.allSettled(open.map((one) => one.close()));
     },

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quoteName } from '../../names.js';
+import type { Position } from '../audit/dialect.js';
 import { type Db, numberOf, ShadowDbError } from '../db.js';
 import { runColumn } from './definition.js';
-import { among, beyond, orderOf, type Position, positionList, positionOf, rowKey } from './key.js';
+import { among, beyond, orderOf, positionList, positionOf, rowKey } from './key.js';
 import type { ForeignKeyModel } from './model.js';
 import type { ShadowTable } from './rows.js';
 

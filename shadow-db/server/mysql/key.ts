@@ -1,4 +1,5 @@
 import { quoteName } from '../../names.js';
+import type { GrowingKey, Position } from '../audit/dialect.js';
 import type { TableModel } from './model.js';
 
 /** An index in whose order rows can be read in pieces. */
@@ -13,16 +14,6 @@ export interface KeyColumn {
   binary: boolean;
 }
 
-/** A key whose values only grow. */
-export interface GrowingKey {
-  by: 'auto-increment' | 'timestamp';
-  /** Of one column. */
-  key: Key;
-}
-
-/** A value of each key column, as text. */
-export type Position = readonly string[];
-
 const binaryTypes = /^(?:binary|varbinary)\b/i;
 /** Values that do not compare as their text does, or not exactly (an hour of TIMESTAMP comes twice when summer time ends). */
 const unsteady = /^(?:enum|set|bit|timestamp|float|double|real|.*(?:blob|text)|json|geometry|point)\b/i;
@@ -32,8 +23,7 @@ export function indexOn(table: TableModel, column: string): string | undefined {
   return table.indexes.find(({ method, columns }) => method === 'BTREE' && columns[0] === column)?.name;
 }
 
-/** A column whose values the server itself gives, and that only grow: what is added later lies above all that is there. */
-export function growingKey(table: TableModel): GrowingKey | undefined {
+export function growingKey(table: TableModel): GrowingKey<Key> | undefined {
   for (const by of ['auto-increment', 'timestamp'] as const) {
     for (const { name, type, nullable, default: fallback, extra } of table.columns) {
       const grows =
@@ -42,7 +32,7 @@ export function growingKey(table: TableModel): GrowingKey | undefined {
           : // DATETIME is written in the time zone of whoever writes
             /^timestamp\b/i.test(type) && !nullable && /^(?:current_timestamp|now\()/i.test(fallback ?? '');
       const index = grows ? indexOn(table, name) : undefined;
-      if (index !== undefined) return { by, key: { index, columns: [{ name, binary: false }] } };
+      if (index !== undefined) return { by, column: name, index, key: { index, columns: [{ name, binary: false }] } };
     }
   }
   return undefined;

@@ -1,5 +1,5 @@
 import { quoteName } from '../../names.js';
-import type { ShadowRows } from '../audit.js';
+import type { ShadowRows } from '../audit/audit.js';
 import type { Db } from '../db.js';
 import { isRunDefault, runColumn } from './definition.js';
 import { inspect } from './inspect.js';

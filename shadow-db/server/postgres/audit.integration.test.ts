@@ -48,6 +48,7 @@ beforeAll(async () => {
     CREATE TABLE lonely (what text);
     CREATE TABLE lonely_large (a uuid, b text COLLATE "C", what text, PRIMARY KEY (b, a));
     CREATE TABLE secret (id int PRIMARY KEY, text text);
+    CREATE TABLE pairs (a uuid PRIMARY KEY, n int);
     CREATE TABLE unclassed (id bigserial PRIMARY KEY, text text);
     INSERT INTO orders (memo) SELECT 'm' || g FROM generate_series(1, 2500) g;
     INSERT INTO parted (day, memo) SELECT '2023-06-01'::date + g, 'p' FROM generate_series(1, 500) g;
@@ -68,6 +69,8 @@ describe('the audit of real tables', () => {
     expect(report.outcome).toBe('clean');
     expect(report.coverage.searched.map(({ table, by }) => `${table} ${by}`).sort()).toEqual([
       'public.orders auto-increment',
+      // neither ids nor a column that could hold the canary
+      'public.pairs none',
       'public.parted auto-increment',
       'public.people whole',
       'public.secret whole',

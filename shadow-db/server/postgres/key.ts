@@ -1,3 +1,4 @@
+import type { GrowingKey, Position } from '../audit/dialect.js';
 import type { ColumnModel, SequenceModel, TableModel } from './model.js';
 import { quote, sameTable } from './quote.js';
 
@@ -6,34 +7,28 @@ export interface Key {
   columns: { name: string; type: string }[];
 }
 
-/** A value of each key column, as text. */
-export type Position = readonly string[];
-
 /** An index that begins with the whole column and holds every row: looks for single values and ranges by it read no other rows. */
-export function isIndexed(table: TableModel, column: string): boolean {
+export function indexOn(table: TableModel, column: string): string | undefined {
   const leads = (text: string | undefined): boolean => text === column || text === quote(column);
-  return (
-    table.constraints.some(({ kind, columns }) => (kind === 'p' || kind === 'u') && columns[0] === column) ||
-    table.indexes.some(
-      ({ definition }) =>
-        !definition.includes(' WHERE ') && leads(/^USING btree \(("(?:[^"]|"")+"|[^,) ]+)/.exec(definition)?.[1]),
-    )
+  const constraint = table.constraints.find(({ kind, columns }) => 'pu'.includes(kind) && columns[0] === column);
+  const index = table.indexes.find(
+    ({ definition }) =>
+      !definition.includes(' WHERE ') && leads(/^USING btree \(("(?:[^"]|"")+"|[^,) ]+)/.exec(definition)?.[1]),
   );
+  return constraint?.name ?? index?.name;
 }
 
-/**
- * A column whose values the server itself gives, and that only grow: what is added later lies above all that is there. A sequence whose sessions take
- * several values ahead, or that begins again, is none.
- */
+/** A sequence whose sessions take several values ahead, or that begins again, gives none. */
 export function growingKey(
   table: TableModel,
   sequences: readonly SequenceModel[],
-): { by: 'auto-increment' | 'timestamp'; key: Key; sequence?: SequenceModel } | undefined {
+): (GrowingKey<Key> & { sequence?: SequenceModel }) | undefined {
   for (const column of table.columns) {
     const sequence = sequenceOf(table, column, sequences);
-    if (sequence === undefined || !isIndexed(table, column.name)) continue;
+    const index = indexOn(table, column.name);
+    if (sequence === undefined || index === undefined) continue;
     if (sequence.cache !== '1' || sequence.cycle || BigInt(sequence.increment) < 0n || !sequence.readable) continue;
-    return { by: 'auto-increment', key: { columns: [column] }, sequence };
+    return { by: 'auto-increment', column: column.name, index, key: { columns: [column] }, sequence };
   }
   for (const column of table.columns) {
     const isClock =
@@ -43,7 +38,8 @@ export function growingKey(
       column.type.endsWith('with time zone') &&
       column.notNull &&
       isClock.test(column.expression ?? '');
-    if (grows && isIndexed(table, column.name)) return { by: 'timestamp', key: { columns: [column] } };
+    const index = grows ? indexOn(table, column.name) : undefined;
+    if (index !== undefined) return { by: 'timestamp', column: column.name, index, key: { columns: [column] } };
   }
   return undefined;
 }

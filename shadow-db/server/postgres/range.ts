@@ -1,6 +1,6 @@
 import { type Db, ShadowDbError } from '../db.js';
 import type { DesiredSequence } from './desired.js';
-import { isIndexed } from './key.js';
+import { indexOn } from './key.js';
 import type { Names } from './options.js';
 import { full, quote, shown } from './quote.js';
 import { inSnapshot } from './session.js';
@@ -37,7 +37,7 @@ export async function readHighest(
     .flatMap((sequence) => sequence.users.map((user) => ({ ...user, sequence })))
     .filter(({ column }) => highestOf(column.type) !== undefined)
     .filter(({ table, column, sequence }) => {
-      if (isIndexed(table, column.name)) return true;
+      if (indexOn(table, column.name) !== undefined) return true;
       warnings.push(
         `${shown(table)}.${column.name} has no index: its highest id is not looked for, only what ${shown(sequence.real)} has reached`,
       );

@@ -1,4 +1,4 @@
-import type { ShadowRows } from '../audit.js';
+import type { ShadowRows } from '../audit/audit.js';
 import type { Db } from '../db.js';
 import { type DesiredTable, desired } from './desired.js';
 import { actualSequence, actualTable } from './drift.js';

@@ -1,4 +1,4 @@
-import type { TableClass } from '../mapping.js';
+import type { TableClass } from '../../mapping.js';
 
 /**
  * The audit of one database, the same for every dialect: what is remembered before a run (`AuditMark`), what is asked after it (`AuditSearch`) and what was found
@@ -65,6 +65,14 @@ export interface AuditMark {
   shadow: ShadowRows[];
 }
 
+/** For an audit without a run before it: nothing is remembered. */
+export const noMark: AuditMark = { version: 1, takenAt: '', tables: [], shadow: [] };
+
+export interface AuditIds {
+  /** Further columns that hold identities; the reserved ids of shadow tables are known without. */
+  idColumns?: readonly IdColumn[];
+}
+
 /** What may be read. Limits are per audit of one database. */
 export interface AuditLimits {
   /** Rows read by one statement. Default 1,000. */
@@ -91,6 +99,9 @@ export interface AuditSearch extends AuditLimits {
   /** Rows that agents say they committed (inserts less deletes), by shadow table (`schema.table`). */
   issued?: Readonly<Record<string, number>>;
 }
+
+export type BeginOptions = AuditIds & AuditLimits;
+export type FinishOptions = AuditIds & AuditSearch;
 
 export type NotSearchedReason =
   | 'no-growing-key'
