@@ -1,10 +1,12 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { type Db, ShadowDbError } from '../db.js';
+import type { Desired } from './desired.js';
 import { isMarked } from './mark.js';
+import type { SchemaModel } from './model.js';
 import type { Names } from './options.js';
-import type { Situation, Step } from './plan.js';
 import { full, quote, sameTable } from './quote.js';
-import { fromJson } from './session.js';
+import { fromJson, type Server } from './session.js';
+import type { Step } from './step.js';
 
 /** What the role may do in this database, from the server's access lists. */
 export interface RoleState {
@@ -64,8 +66,16 @@ export async function everybodyConnects(db: Db): Promise<boolean> {
   return row?.may === 'true';
 }
 
+interface Sides {
+  server: Server;
+  model: SchemaModel;
+  wanted: Desired;
+  /** PUBLIC may connect to the database. */
+  everybodyConnects: boolean;
+}
+
 /** What the account may do. */
-export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen }: Situation, names: Names): Grant[] {
+export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen }: Sides, names: Names): Grant[] {
   const grants = new Map<string, Grant>();
   const add = (kind: Grant['kind'], schema: string, name: string, rights: string[]): void => {
     if (kind !== 'schema') add('schema', schema, '', ['USAGE']);

@@ -5,8 +5,10 @@ import type { SeedOptions } from '../seed/work.js';
 import { guardShadowOnly } from './guard.js';
 import { withLock } from './lock.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { type Plan, planFrom, readSituation, type Step, textOf } from './plan.js';
+import { type Plan, planFrom, textOf } from './plan.js';
 import { inTransaction, readServer } from './session.js';
+import { readSituation } from './situation.js';
+import type { Step } from './step.js';
 
 export interface ProvisionOptions {
   onStep?: (step: Step, index: number, count: number) => void;
