@@ -6,7 +6,7 @@ import { inspect } from './inspect.js';
 import { isMarked, viewMark } from './mark.js';
 import type { ColumnModel, ForeignKeyModel, SchemaModel, SequenceModel, TableModel, TriggerModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { sameTable, shown } from './quote.js';
+import { full, sameTable, shown } from './quote.js';
 import { lastShadowId } from './range.js';
 import { noteBody, noteFunction, rowsName, rowsTrigger } from './rows.js';
 import { inSnapshot, readServer } from './session.js';
@@ -22,6 +22,8 @@ type Change<What extends string> = {
   real?: string;
   /** As it is; undefined: there is none. */
   shadow?: string;
+  /** What a person has to do; undefined: a plan mends it. */
+  remedy?: string;
 };
 
 /** One difference between what the shadow table should be and what it is. */
@@ -132,7 +134,19 @@ export function links(table: DesiredTable, shadow: TableModel, model: SchemaMode
   const found: Difference[] = [];
   const name = names.plain(table.real);
   compareNamed(found, 'index', name, table.indexes, shadow.indexes, indexText);
-  compareNamed(found, 'statistics', name, table.statistics, shadow.statistics, ({ definition }) => definition);
+  const { schema } = table.target;
+  const beside = shadow.statistics.filter((one) => one.schema === schema);
+  compareNamed(found, 'statistics', name, table.statistics, beside, ({ definition }) => definition);
+  for (const one of found) {
+    const place = { schema, table: one.name ?? '' };
+    if (one.real === undefined && !names.isShadow(place)) one.remedy = byHand(one.what, place);
+  }
+  // CREATE STATISTICS without a schema takes the session's first one
+  for (const one of shadow.statistics.filter((other) => other.schema !== schema)) {
+    const place = { schema: one.schema, table: one.name };
+    const remedy = byHand('statistics', place);
+    found.push({ what: 'statistics', table: name, name: shown(place), shadow: one.definition, remedy });
+  }
   compareNamed(found, 'foreign-key', name, table.foreignKeys, shadow.foreignKeys, foreignKeyText);
   const own = shadow.triggers.filter(({ name: trigger }) => trigger !== rowsTrigger);
   compareNamed(found, 'trigger', name, table.triggers, own, triggerText);
@@ -140,6 +154,11 @@ export function links(table: DesiredTable, shadow: TableModel, model: SchemaMode
     comparer(found, name)('partition', undefined, partitionText(table.real, table.partitionOf), null);
   comparer(found, name)('run', undefined, noteText(table, names), actualNote(table, shadow, model));
   return found;
+}
+
+/** DROP INDEX does not say of which table: it is sent for what lies beside the table under a shadow name, and for nothing else. */
+function byHand(what: Difference['what'], place: TableName): string {
+  return `DROP ${what.toUpperCase()} ${full(place)} (not dropped here: its name does not say that it is a shadow table's)`;
 }
 
 function noteText(table: DesiredTable, names: Names): string | null {

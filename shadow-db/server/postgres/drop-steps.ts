@@ -1,7 +1,7 @@
 import type { DesiredTable } from './desired.js';
 import { actualTable, links } from './drift.js';
 import type { TableModel } from './model.js';
-import { full, quote } from './quote.js';
+import { full, quote, shown } from './quote.js';
 import type { Remake } from './remake.js';
 import { rowsTrigger } from './rows.js';
 import { type Step, stepper } from './step.js';
@@ -30,9 +30,22 @@ function dropViews({ names, droppedViews }: Remake): Step[] {
     );
 }
 
-/** `what name` of each link that is there and not as it should be, or missing. */
+/** `what name` of each link that is not as it should be, or missing; without what is left to a person. */
 function wrongLinks({ names, situation }: Remake, table: DesiredTable, actual: TableModel): Set<string> {
-  return new Set(links(table, actual, situation.model, names).map(({ what, name }) => `${what} ${name ?? ''}`));
+  const wrong = links(table, actual, situation.model, names).filter(({ remedy }) => remedy === undefined);
+  return new Set(wrong.map(({ what, name }) => `${what} ${name ?? ''}`));
+}
+
+/** What no step drops. */
+export function strayWarnings(remake: Remake): string[] {
+  const { wanted, model } = remake.situation;
+  return wanted.tables.flatMap((table) => {
+    const kept = remake.kept(table);
+    if (kept === undefined) return [];
+    return links(table, kept, model, remake.names).flatMap(({ what, name, remedy }) =>
+      remedy === undefined ? [] : [`${what} ${name} of ${shown(table.target)} is none of the real table's: ${remedy}`],
+    );
+  });
 }
 
 function dropForeignKeys(

@@ -6,6 +6,7 @@ import type {
   IndexModel,
   SchemaModel,
   SequenceModel,
+  StatisticsModel,
   TableModel,
   TriggerModel,
   ViewModel,
@@ -28,7 +29,7 @@ export async function inspect(db: Db, server: Server, schemas: readonly string[]
   const foreignKeys = groups(await ask<Part<ForeignKeyModel>>(queries.foreignKeys(server.version)));
   const indexes = groups(await ask<Part<IndexModel>>(queries.indexes));
   const triggers = groups(await ask<Part<TriggerModel>>(queries.triggers));
-  const statistics = groups(await ask<Part<{ name: string; definition: string }>>(queries.statistics));
+  const statistics = groups(await ask<Part<StatisticsModel>>(queries.statistics));
   const tables = await ask<TableModel>(queries.tables);
   for (const table of tables) {
     table.columns = columns.get(table.oid) ?? [];

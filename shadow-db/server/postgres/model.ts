@@ -59,6 +59,14 @@ export interface IndexModel {
   functions: FunctionRef[];
 }
 
+export interface StatisticsModel {
+  /** It need not be the table's. */
+  schema: string;
+  name: string;
+  /** Between the name and FROM: `(ndistinct) ON a, b`. */
+  definition: string;
+}
+
 export interface TriggerModel {
   name: string;
   /** From the timing up to the table's name: `AFTER INSERT OR UPDATE OF a`. */
@@ -98,8 +106,7 @@ export interface TableModel extends TableName {
   foreignKeys: ForeignKeyModel[];
   indexes: IndexModel[];
   triggers: TriggerModel[];
-  /** Between the name and FROM: `(ndistinct) ON a, b`. */
-  statistics: { name: string; definition: string }[];
+  statistics: StatisticsModel[];
 }
 
 export interface ViewModel extends TableName {

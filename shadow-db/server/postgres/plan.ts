@@ -1,7 +1,7 @@
 import type { Db } from '../db.js';
 import type { SeedPlan } from '../seed/plan.js';
 import { accountSteps, grantOn, scramVerifier, wantedGrants } from './account.js';
-import { dropSteps } from './drop-steps.js';
+import { dropSteps, strayWarnings } from './drop-steps.js';
 import { foreignKeySteps, noteSteps, triggerSteps, viewSteps } from './link-steps.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { literal } from './quote.js';
@@ -42,7 +42,12 @@ export function planFrom(situation: Situation, options: ShadowDbOptions): Plan {
   return {
     options: { ...rest, ...(account && { account: { user: account.user } }) },
     steps: [...shadowSteps(remake), ...rightSteps(remake, account?.user)],
-    warnings: [...situation.wanted.warnings, ...situation.warnings, ...(situation.seed?.warnings ?? [])],
+    warnings: [
+      ...situation.wanted.warnings,
+      ...situation.warnings,
+      ...strayWarnings(remake),
+      ...(situation.seed?.warnings ?? []),
+    ],
     reserved: remake.reserved,
     ...(situation.seed && { seed: situation.seed }),
     fingerprint: fingerprint(situation, names),

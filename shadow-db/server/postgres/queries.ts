@@ -97,7 +97,7 @@ export const triggers = `SELECT jsonb_build_object('table', t.tgrelid::text, 'na
     CROSS JOIN LATERAL (SELECT CASE WHEN fn.nspname = 'pg_catalog' THEN quote_ident(p.proname) ELSE format('%I.%I', fn.nspname, p.proname) END AS text) f
   WHERE n.nspname ${asked} AND NOT t.tgisinternal AND t.tgparentid = 0 AND c.relkind IN ('r', 'p') ORDER BY t.tgrelid, t.tgname`;
 
-export const statistics = `SELECT jsonb_build_object('table', s.stxrelid::text, 'name', s.stxname,
+export const statistics = `SELECT jsonb_build_object('table', s.stxrelid::text, 'schema', sn.nspname, 'name', s.stxname,
     'definition', btrim(left(x.rest, length(x.rest) - length(format(' FROM %I.%I', n.nspname, c.relname))))) AS j
   FROM pg_statistic_ext s JOIN pg_namespace sn ON sn.oid = s.stxnamespace JOIN pg_class c ON c.oid = s.stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL (SELECT substr(pg_get_statisticsobjdef(s.oid), length(format('CREATE STATISTICS %I.%I ', sn.nspname, s.stxname)) + 1) AS rest) x

@@ -24,7 +24,6 @@ export function literal(text: string): string {
   return text.includes('\\') ? ` E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`;
 }
 
-/** As the server's quote_ident prints a name when it is part of a name that it prints. */
 export function sameTable(one: TableName, other: TableName): boolean {
   return one.schema === other.schema && one.table === other.table;
 }

@@ -266,6 +266,29 @@ describe.each(['table', 'schema'] as const)('shadow tables, mode %s', (mode) => 
     expect((await verify(test.db, options, { shadowAccountDb })).checks.filter(({ ok }) => !ok)).toEqual([]);
   });
 
+  it('drops an index that the real table does not have, but by a shadow name only: others are left to a person, and named', async () => {
+    const home = mode === 'table' ? 'public' : 'public_shadow';
+    const add = async (sql: string) => void (await test.client.query(sql));
+    await add(`CREATE INDEX stray_shadow ON ${target('notes')} (text)`);
+    await add(`CREATE STATISTICS ${home}.stray_statistics_shadow ON a, b FROM ${target('notes')}`);
+    // the session's first schema, where no shadow is, or a name that is none
+    await add(`CREATE STATISTICS stray_statistics ON a, b FROM ${target('notes')}`);
+    if (mode === 'table') await add(`CREATE INDEX stray ON ${target('notes')} (text)`);
+    const planned = await plan(test.db, options);
+    expect(planned.steps.filter(({ kind }) => kind === 'drop').map(({ sql }) => sql)).toEqual([
+      `DROP INDEX "${home}"."stray_shadow"`,
+      `DROP STATISTICS "${home}"."stray_statistics_shadow"`,
+    ]);
+    await provision(test.db, planned, { password: password() });
+    const byHand = ['DROP STATISTICS "public"."stray_statistics"'];
+    if (mode === 'table') byHand.unshift('DROP INDEX "public"."stray"');
+    const left = await drift(test.db, options);
+    expect(left.map(({ remedy }) => remedy)).toEqual(byHand.map((sql) => expect.stringContaining(sql)));
+    for (const { remedy } of left) expect(planned.warnings).toContainEqual(expect.stringContaining(String(remedy)));
+    for (const sql of byHand) await add(sql);
+    expect(await drift(test.db, options)).toEqual([]);
+  });
+
   it('verify names a key to a real parent, a default of a real sequence and a trigger that writes', async () => {
     await test.client.query(
       `ALTER TABLE ${target('transfers')} ADD CONSTRAINT stray FOREIGN KEY (from_id) REFERENCES public.accounts (id)`,
