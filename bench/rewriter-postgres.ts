@@ -130,6 +130,9 @@ for (let index = 0; index < 50_000; index += 1) full.rewrite(`select * from t_or
 globalThis.gc?.();
 const after = process.memoryUsage();
 full.rewrite('select 1', context);
+const signed = new Intl.NumberFormat('en', { signDisplay: 'exceptZero', maximumFractionDigits: 0 });
+const heapKib = (after.heapUsed - before.heapUsed) / 1024;
+const residentMib = (after.rss - before.rss) / 1024 / 1024;
 console.log(
-  `\nafter 50,000 different statements, cache of 1,000: heap +${Math.round((after.heapUsed - before.heapUsed) / 1024)} KiB, resident +${Math.round((after.rss - before.rss) / 1024 / 1024)} MiB`,
+  `\nafter 50,000 different statements, cache of 1,000: heap ${signed.format(heapKib)} KiB, resident ${signed.format(residentMib)} MiB`,
 );

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createRewriter } from '@shadowline/shadow-db';
 import { type Connection, createConnection } from 'mysql2/promise';
-import type { Choices } from '../choices.js';
 import type { Arena, Dialect } from '../dialect.js';
 import { MySqlArena } from './arena.js';
 import { makeStep, type Step } from './step.js';
@@ -10,6 +9,8 @@ import { makeWorld, type World } from './world.js';
 /** MySQL and MariaDB: `url` names a server on which databases may be made and dropped. */
 export class MySqlDialect implements Dialect<World, Step> {
   readonly name = 'mysql';
+  readonly makeWorld = makeWorld;
+  readonly makeStep = makeStep;
   private readonly url: string;
   private connections: Promise<[Connection, Connection]> | undefined;
   private readonly arenas = new Set<MySqlArena>();
@@ -21,14 +22,6 @@ export class MySqlDialect implements Dialect<World, Step> {
   constructor(url: string, create = createRewriter) {
     this.url = url;
     this.create = create;
-  }
-
-  makeWorld(choices: Choices): World {
-    return makeWorld(choices);
-  }
-
-  makeStep(choices: Choices, world: World): Step {
-    return makeStep(choices, world);
   }
 
   describe(step: Step): string {

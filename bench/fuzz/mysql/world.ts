@@ -1,61 +1,42 @@
 import type { Choices } from '../choices.js';
+import {
+  type ColumnOf,
+  commonTableNames,
+  commonTexts,
+  makeColumns,
+  makeTables,
+  startValue,
+  type TableOf,
+  type ViewOf,
+  type WorldOf,
+} from '../world.js';
 import { quoted } from './text.js';
 
-/** What a column holds, as far as the generator of expressions cares. */
 export type Kind = 'int' | 'dec' | 'str' | 'date' | 'json' | 'enum' | 'blob';
+export type Column = ColumnOf<Kind>;
 
-export interface Column {
-  name: string;
-  kind: Kind;
-  /** SQL of the definition after the name. */
-  definition: string;
-  /** An expression fills it: no statement may. */
-  generated?: boolean;
-  /** An INSERT may leave it out. */
-  optional?: boolean;
-}
-
-export interface Table {
-  name: string;
-  class: 'shadow' | 'real-read';
-  columns: Column[];
+export interface Table extends TableOf<Kind> {
   /** Columns of the primary key. */
   key: string[];
-  /** Clauses after the columns: keys and checks. */
-  clauses: string[];
   parent?: { table: string; columns: string[]; references: string[]; rule: string };
   partitions: string[];
   /** SQL of the partitioning. */
   partitioning: string;
-  /** Rows of SQL literals, generated columns left out. */
-  rows: string[][];
 }
 
-export interface View {
-  name: string;
-  table: string;
-  columns: Column[];
+export interface View extends ViewOf<Kind> {
   where: string;
 }
 
-export interface World {
-  mode: 'table' | 'schema';
+export interface World extends WorldOf<Table, View> {
   /** sql_mode flags besides the strict ones. */
   flags: string[];
-  tables: Table[];
-  views: View[];
   /** Shadow tables know their run in a hidden column. */
   runColumn: boolean;
 }
 
 const tableNames = [
-  'orders',
-  'items',
-  'people',
-  'Orders',
-  'order',
-  'my table',
-  'naïve',
+  ...commonTableNames,
   'a`b',
   'select',
   '表',
@@ -71,7 +52,6 @@ const tableNames = [
   'end',
   'partition',
 ];
-/** One name, one kind: what NATURAL JOIN and USING compare is of one kind, so that no conversion depends on the plan. */
 const columnKinds: Record<string, Kind> = {
   n: 'int',
   name: 'str',
@@ -88,47 +68,14 @@ const columnKinds: Record<string, Kind> = {
   orders: 'str',
   items: 'int',
 };
-const columnNames = Object.keys(columnKinds);
-// no two of them are equal in one collation and different in another
-const texts = [
-  'ann',
-  'bob',
-  'Cid',
-  "d'or",
-  'e"e',
-  'from orders',
-  '\\',
-  'f`g',
-  '',
-  '-- h',
-  '/* i */',
-  'jé',
-  '表',
-  'k%_',
-  'NULL',
-];
-
-export const textPool: readonly string[] = texts;
+// its place in the list is part of what a seed's draws mean
+export const textPool: readonly string[] = commonTexts.toSpliced(6, 0, '\\');
 
 export function makeWorld(choices: Choices): World {
-  const names = new Set<string>();
-  const count = choices.between(2, 4);
-  while (names.size < count) names.add(fresh(choices, tableNames, names));
-  const tables: Table[] = [];
-  for (const name of names) tables.push(makeTable(choices, name, tables));
-  if (choices.chance(50)) Object.assign(tables.at(-1) as Table, { class: 'real-read' as const });
-  const last = tables.at(-1) as Table;
-  // a reference from a real table to a shadow one cannot be
-  if (last.class === 'real-read') delete last.parent;
+  const tables = makeTables<Table>(choices, tableNames, (name, before) => makeTable(choices, name, before));
   const views = choices.chance(30) ? [makeView(choices, tables[0] as Table)] : [];
   const flags = ['ANSI_QUOTES', 'NO_BACKSLASH_ESCAPES', 'PIPES_AS_CONCAT'].filter(() => choices.chance(25));
   return { mode: choices.pick(['table', 'schema']), flags, tables, views, runColumn: !choices.chance(10) };
-}
-
-/** A name that was not taken yet; the first free one where the draw falls on a taken one. */
-function fresh(choices: Choices, pool: readonly string[], taken: ReadonlySet<string>): string {
-  const drawn = choices.pick(pool);
-  return taken.has(drawn) ? (pool.find((name) => !taken.has(name)) as string) : drawn;
 }
 
 function makeTable(choices: Choices, name: string, before: readonly Table[]): Table {
@@ -143,12 +90,7 @@ function makeTable(choices: Choices, name: string, before: readonly Table[]): Ta
     { name: 'id', kind: 'int', definition: `INT NOT NULL${auto ? ' AUTO_INCREMENT' : ''}`, optional: auto },
   ];
   if (composite) columns.push({ name: 'part', kind: 'int', definition: 'SMALLINT NOT NULL' });
-  const taken = new Set<string>(['id', 'part']);
-  for (const _ of choices.list(1, 5, (index) => index)) {
-    const column = fresh(choices, columnNames, taken);
-    taken.add(column);
-    columns.push(makeColumn(choices, column, columnKinds[column] as Kind));
-  }
+  columns.push(...makeColumns(choices, columnKinds, (column, kind) => makeColumn(choices, column, kind)));
   const table: Table = {
     name,
     class: 'shadow',
@@ -262,25 +204,13 @@ function parentValue(parent: Table, key: number, index: number): string {
 }
 
 function value(choices: Choices, column: Column, index: number): string {
-  if (!column.definition.includes('NOT NULL') && choices.chance(20)) return 'NULL';
-  switch (column.kind) {
-    case 'int':
-      return String(choices.between(0, 9));
-    case 'dec':
-      return String(choices.between(0, 999));
-    case 'date':
-      return `'2024-0${choices.between(1, 9)}-1${choices.between(0, 9)}'`;
-    case 'enum':
-      return choices.pick(["'new'", "'paid'", "'sent'"]);
-    case 'json':
-      return choices.pick([`'{"a": ${index}, "b": [1, 2]}'`, `'[${index}, "x"]'`, "'1'"]);
-    case 'blob':
-      return choices.pick(["x'00'", "x'27ff'", "x'5c60'", "x''"]);
-    case 'str':
-      return literal(
-        choices.pick(column.definition.includes('latin1') ? texts.filter((text) => text !== '表') : texts),
-      );
-  }
+  return startValue(choices, column, index, {
+    dec: () => String(choices.between(0, 999)),
+    enum: () => choices.pick(["'new'", "'paid'", "'sent'"]),
+    blob: () => choices.pick(["x'00'", "x'27ff'", "x'5c60'", "x''"]),
+    str: () =>
+      literal(choices.pick(column.definition.includes('latin1') ? textPool.filter((text) => text !== '表') : textPool)),
+  });
 }
 
 /** In no sql_mode does a hexadecimal literal mean anything else. */

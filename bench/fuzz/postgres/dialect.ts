@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createRewriter, loadParser } from '@shadowline/shadow-db/postgres';
 import pg from 'pg';
-import type { Choices } from '../choices.js';
 import type { Arena, Dialect } from '../dialect.js';
 import { PostgresArena } from './arena.js';
 import { makeStep, type Step } from './step.js';
@@ -16,6 +15,8 @@ interface Databases {
 /** PostgreSQL: `url` names a server on which databases may be made and dropped. */
 export class PostgresDialect implements Dialect<World, Step> {
   readonly name = 'postgres';
+  readonly makeWorld = makeWorld;
+  readonly makeStep = makeStep;
   private readonly url: string;
   private readonly create: typeof createRewriter;
   private databases: Promise<Databases> | undefined;
@@ -24,14 +25,6 @@ export class PostgresDialect implements Dialect<World, Step> {
   constructor(url: string, create = createRewriter) {
     this.url = url;
     this.create = create;
-  }
-
-  makeWorld(choices: Choices): World {
-    return makeWorld(choices);
-  }
-
-  makeStep(choices: Choices, world: World): Step {
-    return makeStep(choices, world);
   }
 
   describe({ text, parameters }: Step): string {

@@ -1,53 +1,34 @@
 import type { Choices } from '../choices.js';
+import {
+  type ColumnOf,
+  commonTableNames,
+  commonTexts,
+  makeColumns,
+  makeTables,
+  startValue,
+  type TableOf,
+  type ViewOf,
+  type WorldOf,
+} from '../world.js';
 
-/** What a column holds, as far as the generator of expressions cares. */
 export type Kind = 'int' | 'text' | 'num' | 'date' | 'json' | 'bool';
+export type Column = ColumnOf<Kind>;
 
-export interface Column {
-  name: string;
-  kind: Kind;
-  /** SQL of the definition after the name. */
-  definition: string;
-  /** An expression fills it: no statement may. */
-  generated?: boolean;
-  /** An INSERT may leave it out. */
-  optional?: boolean;
-}
-
-export interface Table {
+/** The first column is the primary key `id`. */
+export interface Table extends TableOf<Kind> {
   schema: 'public' | 'crm';
-  name: string;
-  class: 'shadow' | 'real-read';
-  /** The first is the primary key `id`. */
-  columns: Column[];
-  /** Clauses after the columns. */
-  clauses: string[];
   parent?: { schema: string; table: string; rule: string };
-  /** Rows of SQL literals, generated columns left out. */
-  rows: string[][];
 }
 
-export interface View {
-  name: string;
-  table: string;
-  columns: Column[];
-}
+export type View = ViewOf<Kind>;
 
-export interface World {
-  mode: 'table' | 'schema';
+export interface World extends WorldOf<Table, View> {
+  /** standard_conforming_strings. */
   conforming: boolean;
-  tables: Table[];
-  views: View[];
 }
 
 const tableNames = [
-  'orders',
-  'items',
-  'people',
-  'Orders',
-  'order',
-  'my table',
-  'naïve',
+  ...commonTableNames,
   'a"b',
   'select',
   '表',
@@ -61,7 +42,7 @@ const tableNames = [
   'only',
   'table',
 ];
-const kinds: Record<string, Kind> = {
+const columnKinds: Record<string, Kind> = {
   n: 'int',
   name: 'text',
   amount: 'num',
@@ -76,25 +57,7 @@ const kinds: Record<string, Kind> = {
   orders: 'text',
   items: 'int',
 };
-export const textPool: readonly string[] = [
-  'ann',
-  'bob',
-  'Cid',
-  "d'or",
-  'e"e',
-  'from orders',
-  'f`g',
-  '',
-  '-- h',
-  '/* i */',
-  'jé',
-  '表',
-  'k%_',
-  'NULL',
-  '$1',
-  '$$',
-  'b\\s',
-];
+export const textPool: readonly string[] = [...commonTexts, '$1', '$$', 'b\\s'];
 const types: Record<Kind, readonly string[]> = {
   int: ['int', 'bigint', 'smallint'],
   text: ['text', 'varchar(40)', 'text COLLATE "C"'],
@@ -105,25 +68,12 @@ const types: Record<Kind, readonly string[]> = {
 };
 
 export function makeWorld(choices: Choices): World {
-  const names = new Set<string>();
-  const count = choices.between(2, 4);
-  while (names.size < count) names.add(fresh(choices, tableNames, names));
-  const tables: Table[] = [];
-  for (const name of names) tables.push(makeTable(choices, name, tables));
-  const last = tables.at(-1) as Table;
-  if (choices.chance(50)) last.class = 'real-read';
-  // a reference from a real table to a shadow one cannot be
-  if (last.class === 'real-read') delete last.parent;
+  const tables = makeTables<Table>(choices, tableNames, (name, before) => makeTable(choices, name, before));
   const [first] = tables as [Table, ...Table[]];
   const views: View[] = choices.chance(30)
     ? [{ name: choices.pick(['view one', 'recent']), table: first.name, columns: first.columns.slice(0, 3) }]
     : [];
   return { mode: choices.pick(['table', 'schema']), conforming: !choices.chance(25), tables, views };
-}
-
-function fresh(choices: Choices, pool: readonly string[], taken: ReadonlySet<string>): string {
-  const drawn = choices.pick(pool);
-  return taken.has(drawn) ? (pool.find((name) => !taken.has(name)) as string) : drawn;
 }
 
 function makeTable(choices: Choices, name: string, before: readonly Table[]): Table {
@@ -136,19 +86,7 @@ function makeTable(choices: Choices, name: string, before: readonly Table[]): Ta
       optional: identity,
     },
   ];
-  const taken = new Set<string>();
-  for (const _ of choices.list(1, 5, (index) => index)) {
-    const column = fresh(choices, Object.keys(kinds), taken);
-    taken.add(column);
-    const kind = kinds[column] as Kind;
-    const filled = choices.chance(20);
-    columns.push({
-      name: column,
-      kind,
-      definition: `${choices.pick(types[kind])}${filled ? ' NOT NULL' : ''}`,
-      optional: !filled,
-    });
-  }
+  columns.push(...makeColumns(choices, columnKinds, (column, kind) => makeColumn(choices, column, kind)));
   const clauses: string[] = [];
   const number = columns.find(({ kind, name: column }) => kind === 'int' && column !== 'id');
   if (number !== undefined && choices.chance(30)) clauses.push(`CHECK (${quoted(number.name)} > -100)`);
@@ -180,28 +118,28 @@ function makeTable(choices: Choices, name: string, before: readonly Table[]): Ta
     stored.map((column) => {
       if (column.name === 'id') return String(index + 1);
       if (column.name === 'parent') return '1';
-      return startValue(choices, column, index);
+      return value(choices, column, index);
     }),
   );
   return table;
 }
 
-function startValue(choices: Choices, column: Column, index: number): string {
-  if (!column.definition.includes('NOT NULL') && choices.chance(20)) return 'NULL';
-  switch (column.kind) {
-    case 'int':
-      return String(choices.between(0, 9));
-    case 'num':
-      return String(choices.between(0, 999));
-    case 'date':
-      return `'2024-0${choices.between(1, 9)}-1${choices.between(0, 9)}'`;
-    case 'bool':
-      return choices.pick(['true', 'false']);
-    case 'json':
-      return choices.pick([`'{"a": ${index}, "b": [1, 2]}'`, `'[${index}, "x"]'`, "'1'"]);
-    case 'text':
-      return escaped(choices.pick(textPool));
-  }
+function makeColumn(choices: Choices, name: string, kind: Kind): Column {
+  const filled = choices.chance(20);
+  return {
+    name,
+    kind,
+    definition: `${choices.pick(types[kind])}${filled ? ' NOT NULL' : ''}`,
+    optional: !filled,
+  };
+}
+
+function value(choices: Choices, column: Column, index: number): string {
+  return startValue(choices, column, index, {
+    num: () => String(choices.between(0, 999)),
+    bool: () => choices.pick(['true', 'false']),
+    text: () => escaped(choices.pick(textPool)),
+  });
 }
 
 /** Name of the primary key's constraint. */
