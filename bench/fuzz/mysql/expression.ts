@@ -218,7 +218,11 @@ export function condition(draft: Draft, scope: Scope, depth: number): Pieces {
   const inner = (of: Kind = kind): Pieces => expression(draft, scope, of, depth - 1);
   // `UPDATE … WHERE '1' <=> JSON_EXTRACT('1', '$')` brings MariaDB 11.4.5 down, on real tables too
   const operators = ['=', '<>', '<', '>=', '!=', kind === 'json' ? '=' : '<=>'];
-  const compare = (): Pieces => sql`${inner()} ${choices.pick(operators)} ${inner()}`;
+  const compare = (): Pieces => {
+    const [left, operator] = [inner(), choices.pick(operators)];
+    // with an index, MariaDB 11.4.5 takes `a.n = b.n AND a.n <=> b.n` as if it had the second condition only, depending on the plan
+    return operator === '<=>' ? sql`COALESCE(${left}) <=> COALESCE(${inner()})` : sql`${left} ${operator} ${inner()}`;
+  };
   if (depth <= 0) return compare();
   const either = (): Pieces => condition(draft, scope, depth - 1);
   return choices.weighted<() => Pieces>([
