@@ -45,6 +45,6 @@ export function overridesOf(options: Pick<ScenarioArguments, 'set' | 'target' | 
 }
 
 /** @throws ScenarioError */
-export function scenarioOf(options: ScenarioArguments): Scenario {
-  return loadScenario(options.scenario, { env: process.env, overrides: overridesOf(options) });
+export function scenarioOf(options: ScenarioArguments, { needsKey = true } = {}): Scenario {
+  return loadScenario(options.scenario, { env: process.env, overrides: overridesOf(options), needsKey });
 }

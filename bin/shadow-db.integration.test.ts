@@ -40,6 +40,8 @@ function shadowDb(
       env: {
         PATH: process.env.PATH,
         ...fixture,
+        // the key that signs flags is none of theirs who work on databases
+        KEY: undefined,
         CLI_DB: url.href,
         CLI_PG: pgUrl.href,
         CLI_PASSWORD: password,

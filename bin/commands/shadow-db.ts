@@ -34,7 +34,7 @@ function subCommand(action: Action): CommandModule<object, ActionArguments> {
 async function overStores(action: Action, options: ActionArguments): Promise<void> {
   const outcomes: Record<string, unknown> = {};
   const troubled: { name: string; trouble: NonNullable<Outcome['trouble']> }[] = [];
-  const opens = storesOf(scenarioOf(options), options.store);
+  const opens = storesOf(scenarioOf(options, { needsKey: false }), options.store);
   const { interrupt } = action;
   const work =
     interrupt === undefined

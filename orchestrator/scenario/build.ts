@@ -15,6 +15,7 @@ interface Surroundings {
   document: ScenarioDocument;
   expansions: ReadonlyMap<string, Expansion>;
   readKey(path: string): string;
+  needsKey: boolean;
 }
 
 /** From the grammar's values to the scenario: paths, keys and what depends on several keys. */
@@ -163,13 +164,14 @@ function buildFlag(
     [...at, 'key'],
     () => {
       const isExpanded = around.expansions.has('shadow.flag.key');
-      if (!isPem(input.key)) return checkPrivateKey(around.readKey(resolve(around.folder, input.key)));
+      if (!isPem(input.key))
+        return around.needsKey ? checkPrivateKey(around.readKey(resolve(around.folder, input.key))) : '';
       if (!isExpanded)
         throw new SecretError(
           'a private key stands in the file',
           'keep it in a variable (env:SHADOWLINE_KEY) or in a key file with mode 0600',
         );
-      return checkPrivateKey(input.key);
+      return around.needsKey ? checkPrivateKey(input.key) : '';
     },
     '',
   );

@@ -639,6 +639,18 @@ describe('key files', () => {
     expect(load()).toMatch(/it is not an Ed25519 private key/);
   });
 
+  it('are no matter to who does not sign: the file, or its variable, may be missing, but a key may not stand in the scenario', () => {
+    const file = join(folder, 'scenario.yaml');
+    const flag = (withoutKey: object = { env }): unknown =>
+      loadScenario(file, { env, ...withoutKey, needsKey: false }).shadow.flag;
+    expect(flag()).toMatchObject({ privateKeyPem: '' });
+    writeFileSync(file, change('env:KEY', 'env:KEY'));
+    expect(flag({ env: { ...env, KEY: undefined } })).toMatchObject({ privateKeyPem: '' });
+    expect(() => loadScenario(file, { env: { ...env, KEY: undefined } })).toThrow(/shadow\.flag\.key/);
+    writeFileSync(file, change('env:KEY', JSON.stringify(env.KEY)));
+    expect(flag).toThrow(/a private key stands in the file/);
+  });
+
   it('are not the scenario itself', () => {
     writeFileSync(join(folder, 'scenario.yaml'), change('env:KEY', JSON.stringify(env.KEY)));
     expect(load()).toMatch(/a private key stands in the file/);

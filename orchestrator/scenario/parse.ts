@@ -14,6 +14,11 @@ export interface LoadOptions {
   env?: Environment;
   /** Values that win over the file's, by dotted path: `{ 'load.maxInFlight': '500' }`. Read as YAML. */
   overrides?: Readonly<Record<string, string>>;
+  /**
+   * False: who only works on databases need not have the key that signs flags. It is neither read nor checked, its variable need not be set, and
+   * `privateKeyPem` is empty. Default true.
+   */
+  needsKey?: boolean;
 }
 
 /**
@@ -58,12 +63,16 @@ export function validateScenario(
   text: string,
   file: string,
   env: Environment,
-  options: { overrides?: Readonly<Record<string, string>>; readKey?: (path: string) => string } = {},
+  options: Omit<LoadOptions, 'env'> & { readKey?: (path: string) => string } = {},
 ): { scenario?: Scenario; problems: Problem[] } {
   const document = new ScenarioDocument(text, basename(file));
   if (!document.ok) return { problems: document.problems };
   const overrides = applyOverrides(document, options.overrides ?? {});
-  const { expansions, problems: unset } = expandEnvironment(document, env);
+  const { needsKey = true } = options;
+  const { expansions, problems: missing } = expandEnvironment(document, env);
+  const unset = missing.filter(({ path }) => needsKey || path !== keyPath);
+  // a name of a file, which is not read
+  if (unset.length < missing.length) document.set(keyPath.split('.'), 'none');
   const values = document.toValues();
   if (!document.ok) return { problems: document.problems };
 
@@ -84,10 +93,13 @@ export function validateScenario(
     document,
     expansions,
     readKey: options.readKey ?? readKeyFile,
+    needsKey,
   });
   problems.push(...built.problems.filter((problem) => !isUnset(problem.path)));
   return problems.length === 0 ? { scenario: built.scenario, problems } : { problems: sorted(problems) };
 }
+
+const keyPath = 'shadow.flag.key';
 
 function applyOverrides(document: ScenarioDocument, overrides: Readonly<Record<string, string>>): Problem[] {
   const problems: Problem[] = [];
