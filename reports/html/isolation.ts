@@ -89,7 +89,6 @@ function stores({ stores: all }: Isolation, empty: string): Html {
       { head: 'found', kind: 'num' },
       { head: 'difference', kind: 'num' },
       { head: 'outcome' },
-      { head: 'note' },
     ],
     rows: all.map((store) => [
       store.store,
@@ -98,8 +97,8 @@ function stores({ stores: all }: Isolation, empty: string): Html {
       count(store.writesIssued),
       count(store.rowsFound),
       difference(store),
-      state(...STORE_OUTCOMES[store.outcome]),
-      store.note ?? '',
+      // beside it the note would be pushed out of sight by two long names
+      html`${state(...STORE_OUTCOMES[store.outcome])}${store.note === undefined ? null : html`<div class="more">${store.note}</div>`}`,
     ]),
     empty,
   });

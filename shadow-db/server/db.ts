@@ -26,7 +26,8 @@ const hints = {
   PLAN_STALE: 'Nothing was changed. Plan again and look at what is new.',
   ROLLED_BACK: 'Nothing was changed. Mend the cause and try again.',
   STOPPED: 'What was done before stays and is marked as ours. Mend the cause and plan again: the plan shows the rest.',
-  DRIFT: 'Nothing was removed. See what `drift` finds, mend it with `provision`, or by hand where `drift` says how, then clean again.',
+  DRIFT:
+    'Nothing was removed. See what `drift` finds, mend it with `provision`, or by hand where `drift` says how, then clean again.',
   REAL_KEY:
     'Nothing was removed. Take that foreign key off: what goes from the shadow table would reach the other one.',
   NO_RUN: 'Nothing was removed. Clean all rows, or provision again so that rows know their run.',
