@@ -64,7 +64,7 @@ th{color:var(--muted);font-weight:600;font-size:.8125rem;vertical-align:bottom;b
 td{overflow-wrap:break-word}td.code{max-width:30rem}td.code:first-child{min-width:12rem}td.long{overflow-wrap:anywhere;min-width:16rem}
 .num+td:not(.num),.num+th:not(.num){padding-left:.5rem}
 .whole{white-space:nowrap}
-.more,.none,.hint{color:var(--muted);font-size:.875rem}
+.more,.none,.hint{color:var(--muted);font-size:.875rem}.code .more{font-size:inherit}
 .state{display:inline-flex;gap:.35rem;white-space:nowrap;font-weight:600}
 .state.good{color:var(--good)}.state.bad{color:var(--bad)}.state.warn{color:var(--warn)}.state.quiet{color:var(--muted);font-weight:400}
 .margin{display:block;margin:.1rem 0 .1rem auto}
