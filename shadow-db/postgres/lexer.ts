@@ -304,7 +304,8 @@ const effects = new Map<string, 'open' | 'close' | 'chain' | 'flat'>([
   ...['(', '[', 'case'].map((text) => [text, 'open'] as const),
   ...[')', ']', 'end'].map((text) => [text, 'close'] as const),
   ...['join', 'union', 'intersect', 'except'].map((text) => [text, 'chain'] as const),
-  ...', and or when then else select from where on using group order having limit returning values set'
+  // only what cannot be the name of a column: `set + set + set` is an expression
+  ...', and or when then else select from where on using group order having limit returning'
     .split(' ')
     .map((text) => [text, 'flat'] as const),
 ]);
@@ -314,25 +315,33 @@ const effects = new Map<string, 'open' | 'close' | 'chain' | 'flat'>([
  * tokens before the parser sees them, since a stack that overflows inside WebAssembly leaves its memory in an unknown state.
  */
 export function checkDepth(tokens: readonly Token[]): void {
-  const levels: { run: number; chain: number }[] = [];
-  let level = { run: 0, chain: 0 };
+  const levels: { run: number; chain: number; isCase: boolean }[] = [];
+  let level = { run: 0, chain: 0, isCase: false };
   let outer = 0;
+  let afterDot = false;
   for (const { kind, text, start } of tokens) {
-    const effect = kind === 'word' || kind === 'symbol' ? effects.get(text) : undefined;
+    // `a.end` and `a.and` are columns
+    const effect = (kind === 'word' && !afterDot) || kind === 'symbol' ? effects.get(text) : undefined;
+    afterDot = kind === 'symbol' && text === '.';
     if (effect === 'open') {
       outer += level.run + level.chain + 1;
       levels.push(level);
-      level = { run: 0, chain: 0 };
+      level = { run: 0, chain: 0, isCase: text === 'case' };
     } else if (effect === 'close') {
+      // a column may be called "end" by `select 1 end`
+      if (level.isCase !== (text === 'end')) continue;
       const last = levels.pop();
       if (last !== undefined) outer -= last.run + last.chain + 1;
-      level = last ?? { run: 0, chain: 0 };
+      level = last ?? { run: 0, chain: 0, isCase: false };
     } else if (effect === 'chain') {
       level.chain += 1;
       level.run = 0;
     } else if (effect === 'flat') {
       level.run = 0;
-    } else if (kind === 'word' || kind === 'operator' || text === '::') {
+    } else if (kind === 'operator') {
+      // `+-+-a` is four operators: signs are taken off the end of a run one by one, in time that grows with the square
+      level.run += 1 + text.length - text.search(/[-+]*$/);
+    } else if (kind === 'word' || text === '::') {
       level.run += 1;
     }
     if (outer + level.run + level.chain > deepest)

@@ -68,7 +68,13 @@ class Redirect {
       this.checkRights(one);
       if (one.kind !== 'system') this.name(one);
     }
-    for (const column of this.statement.columns) this.column(column, all);
+    if (this.statement.columns.length > 0) {
+      const meant = new Map<string, Resolved>();
+      for (const one of all) {
+        if (one.kind === 'shadow' && one.use.alias === undefined) meant.set(`${one.ref.schema}\0${one.ref.table}`, one);
+      }
+      for (const column of this.statement.columns) this.column(column, meant.get(`${column.schema}\0${column.table}`));
+    }
     if (this.mapping.mode === 'table') for (const one of this.statement.constraints) this.constraint(one);
     return {
       sql: this.spliced(),
@@ -215,12 +221,8 @@ class Redirect {
   }
 
   /** `schema.table.column` finds a table without an alias by its identity: the shadow has an alias, or another schema. */
-  private column(column: QualifiedColumn, all: readonly Resolved[]): void {
-    const meant = all.filter(
-      ({ use, kind, ref }) =>
-        kind === 'shadow' && use.alias === undefined && ref.schema === column.schema && ref.table === column.table,
-    );
-    if (meant.length === 0) return;
+  private column(column: QualifiedColumn, meant: Resolved | undefined): void {
+    if (meant === undefined) return;
     const index = this.tokenAt(column.at);
     const schemaAt = index + 2 * (column.parts - 3);
     const [schema, dot, table] = [schemaAt, schemaAt + 1, schemaAt + 2].map((one) => this.tokens[one]);
@@ -233,7 +235,7 @@ class Redirect {
       );
     }
     if (this.mapping.mode === 'schema') {
-      this.replace(schema, quoteIdentifier(meant[0]!.target.schema));
+      this.replace(schema, quoteIdentifier(meant.target.schema));
       return;
     }
     if (this.statement.aliases.has(column.table)) {

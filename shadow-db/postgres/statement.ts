@@ -50,10 +50,11 @@ export interface CollectOptions {
   catalogFirst: boolean;
 }
 
-/** WITH names by scope: they hide tables without a schema. */
+/** WITH names by scope: they hide tables without a schema. Of `names`, with their places in the clause, the first `seen` are visible. */
 interface Scope {
   readonly outer: Scope | undefined;
-  readonly names: ReadonlySet<string>;
+  readonly names: ReadonlyMap<string, number>;
+  readonly seen: number;
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
@@ -204,23 +205,26 @@ class Collector {
       if (!isTree(part)) throw new Refusal('SQL_NOT_UNDERSTOOD', 'a WITH part of an unknown kind', at(clause));
       return part;
     });
-    const names = new Set<string>();
-    if (clause.recursive === true) for (const part of parts) names.add(String(part.ctename));
-    for (const part of parts) {
-      this.node('CommonTableExpr', part, { outer, names: new Set(names) });
-      names.add(String(part.ctename));
+    const names = new Map<string, number>();
+    for (const [index, part] of parts.entries()) {
+      const name = String(part.ctename);
+      // the first one hides; a second of the same name is an error on the server
+      if (!names.has(name)) names.set(name, index);
     }
-    return { outer, names };
+    for (const [index, part] of parts.entries()) {
+      this.node('CommonTableExpr', part, { outer, names, seen: clause.recursive === true ? parts.length : index });
+    }
+    return { outer, names, seen: parts.length };
   }
 
   /** FOR UPDATE and its like lock the rows of every table below FROM, or of those that OF names. */
   private locks(select: Tree): void {
+    const items = select.lockingClause === undefined ? [] : list(select.fromClause).flatMap(flattened);
     for (const entry of list(select.lockingClause)) {
       if (!isTree(entry.LockingClause)) throw new Refusal('SQL_NOT_UNDERSTOOD', 'a lock of an unknown kind', 0);
       const names = new Set(
         list(entry.LockingClause.lockedRels).map((one) => isTree(one.RangeVar) && one.RangeVar.relname),
       );
-      const items = list(select.fromClause).flatMap(flattened);
       const named = items.filter((item) => names.has(nameOf(item)));
       // a name that is not found is an error on the server; until then everything counts as locked
       for (const item of names.size > 0 && named.length === names.size ? named : items) this.lock(item);
@@ -362,7 +366,10 @@ class Collector {
 }
 
 function hidden(scope: Scope | undefined, name: string): boolean {
-  for (let one = scope; one !== undefined; one = one.outer) if (one.names.has(name)) return true;
+  for (let one = scope; one !== undefined; one = one.outer) {
+    const index = one.names.get(name);
+    if (index !== undefined && index < one.seen) return true;
+  }
   return false;
 }
 
