@@ -40,22 +40,26 @@ const operator = /[+\-*/<>=~!@#%^&|`?]+/y;
 
 /**
  * All tokens but comments and spaces. Throws Refusal: SQL_UNCLOSED, SQL_CHARACTER, SQL_TOO_LONG, and SQL_MODE_AMBIGUOUS for a
- * backslash in a plain string unless `standardConformingStrings` is true (off, or unknown, it may end the string elsewhere).
+ * backslash in a plain string unless `standardConformingStrings` is true (off, or unknown, it may end the string elsewhere), and
+ * for one after a letter beyond ASCII in an E'' string unless `utf8` is true: in SJIS, Big5, GBK, UHC and GB18030 the end of that
+ * letter and the backslash can be one character.
  */
-export function lex(sql: string, standardConformingStrings: boolean | undefined): Token[] {
-  return new Lexer(sql, standardConformingStrings === true).run();
+export function lex(sql: string, standardConformingStrings: boolean | undefined, utf8 = false): Token[] {
+  return new Lexer(sql, standardConformingStrings === true, utf8).run();
 }
 
 class Lexer {
   private readonly sql: string;
   private readonly conforming: boolean;
+  private readonly utf8: boolean;
   private readonly tokens: Token[] = [];
   private at = 0;
   private comments = 0;
 
-  constructor(sql: string, conforming: boolean) {
+  constructor(sql: string, conforming: boolean, utf8: boolean) {
     this.sql = sql;
     this.conforming = conforming;
+    this.utf8 = utf8;
   }
 
   run(): Token[] {
@@ -172,6 +176,10 @@ class Lexer {
       if (found === null) throw new Refusal('SQL_UNCLOSED', 'a string is not closed', start);
       if (found[0] === '\\') {
         if (kind === 'unknown') throw new Refusal('SQL_MODE_AMBIGUOUS', 'a backslash in a plain string', found.index);
+        if (!this.utf8 && sql.charCodeAt(found.index - 1) > 127) {
+          const detail = 'a backslash after a letter beyond ASCII, in an encoding that is not known';
+          throw new Refusal('SQL_MODE_AMBIGUOUS', detail, found.index);
+        }
         edge.lastIndex += 1;
       } else if (sql[edge.lastIndex] === "'") {
         edge.lastIndex += 1;
