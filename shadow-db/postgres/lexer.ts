@@ -348,11 +348,17 @@ export function checkDepth(tokens: readonly Token[]): void {
       level.run = 0;
     } else if (kind === 'operator') {
       // `+-+-a` is four operators: signs are taken off the end of a run one by one, in time that grows with the square
-      level.run += 1 + text.length - text.search(/[-+]*$/);
+      level.run += 1 + signsAtEnd(text);
     } else if (kind === 'word' || text === '::') {
       level.run += 1;
     }
     if (outer + level.run + level.chain > deepest)
       throw new Refusal('SQL_TOO_DEEP', `more than ${deepest} levels`, start);
   }
+}
+
+function signsAtEnd(text: string): number {
+  let at = text.length;
+  while (text[at - 1] === '+' || text[at - 1] === '-') at -= 1;
+  return text.length - at;
 }

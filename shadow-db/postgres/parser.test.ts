@@ -128,6 +128,8 @@ describe('parser', () => {
     ['brackets', '('],
     ['dots', 'a.'],
     ['operators', '+-*/'],
+    ['signs', '+'],
+    ['signs before another operator', `${'+'.repeat(500_000)}*`],
     ['colons', '::'],
     ['backslashes', "E'\\\\'"],
     ['semicolons', ';'],
