@@ -280,6 +280,8 @@ class Redirect {
     for (const { start, end, text } of ordered) {
       if (start < at) throw new Refusal('SQL_NOT_UNDERSTOOD', 'two names in one place', start);
       parts.push(this.sql.slice(at, start), text);
+      // orders"o" is a name and an alias, "orders_shadow""o" would be one name
+      if (text.endsWith('"') && this.sql[end] === '"') parts.push(' ');
       at = end;
     }
     parts.push(this.sql.slice(at));

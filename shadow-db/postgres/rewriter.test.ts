@@ -46,6 +46,8 @@ describe('mode table', () => {
     ['select * from ORDERS', 'select * from "public"."orders_shadow" AS "orders"'],
     ['select * from U&"\\006frders"', 'select * from "public"."orders_shadow" AS "orders"'],
     ['select * from U&"!006frders" UESCAPE \'!\' x', 'select * from "public"."orders_shadow" x'],
+    ['select * from orders"o"', 'select * from "public"."orders_shadow" "o"'],
+    ['select * from"orders""o"', 'SQL_UNCLASSED_TABLE'],
     ['select * from order_2024', 'select * from "public"."order_2024_shadow" AS "order_2024"'],
     ['select * from crm.people', 'select * from crm."people_shadow" AS "people"'],
     ['select * from db.public.orders', 'select * from db.public."orders_shadow" AS "orders"'],
@@ -472,6 +474,7 @@ describe('context and options', () => {
     const rewriter = createRewriter({ ...options, tables: { 'ord*': 'real-read', 'é.*': 'real-read' } });
     expect(codeOf(rewriter, 'select * from ordÉrs')).toBe('select * from "public"."ordÉrs"');
     expect(codeOf(rewriter, 'select * from é.ordÉrs o')).toBe('select * from "é"."ordÉrs" o');
+    expect(codeOf(rewriter, 'select * from ordÉrs"o"')).toBe('select * from "public"."ordÉrs" "o"');
     expect(codeOf(rewriter, 'select * from ORDERS')).toBe('select * from "public".ORDERS');
   });
 
