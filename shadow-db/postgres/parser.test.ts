@@ -104,7 +104,7 @@ describe('parser', () => {
     ],
     [
       'locks',
-      (count: number) => `select 1 from orders ${', orders o'.repeat(count)} for update of ${each(count, () => 'o')}`,
+      (count: number) => `select 1 from orders ${', orders o'.repeat(count)}${' for update of o, p'.repeat(count)}`,
     ],
   ])('takes time in proportion to the number of %s', (_, make) => {
     const rewriter = createRewriter(options);

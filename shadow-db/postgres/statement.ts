@@ -111,6 +111,8 @@ class Collector {
   private readonly options: CollectOptions;
   /** Which use a RangeVar became, for locking clauses. */
   private readonly useOf = new Map<Tree, TableUse>();
+  /** The queries below FROM of which everything is locked. */
+  private readonly locked = new Set<Tree>();
   /** The RangeVars of TABLE commands. */
   private readonly tableCommands = new Set<Tree>();
   /** Types of casts that may name regclass. */
@@ -245,15 +247,26 @@ class Collector {
 
   /** FOR UPDATE and its like lock the rows of every table below FROM, or of those that OF names. */
   private locks(select: Tree): void {
-    const items = select.lockingClause === undefined ? [] : list(select.fromClause).flatMap(flattened);
-    for (const entry of list(select.lockingClause)) {
+    const clauses = list(select.lockingClause);
+    if (clauses.length === 0) return;
+    const items = new Map<unknown, Tree[]>();
+    for (const item of list(select.fromClause).flatMap(flattened)) {
+      const same = items.get(nameOf(item));
+      if (same === undefined) items.set(nameOf(item), [item]);
+      else same.push(item);
+    }
+    for (const entry of clauses) {
       if (!isTree(entry.LockingClause)) throw new Refusal('SQL_NOT_UNDERSTOOD', 'a lock of an unknown kind', 0);
       const names = new Set(
         list(entry.LockingClause.lockedRels).map((one) => isTree(one.RangeVar) && one.RangeVar.relname),
       );
-      const named = items.filter((item) => names.has(nameOf(item)));
-      // a name that is not found is an error on the server; until then everything counts as locked
-      for (const item of names.size > 0 && named.length === names.size ? named : items) this.lock(item);
+      const named = [...names].map((name) => items.get(name) ?? []);
+      // a name that is not found, or found twice, is an error on the server; until then everything counts as locked
+      if (names.size === 0 || named.some(({ length }) => length !== 1)) {
+        this.lockSelect(select);
+        return;
+      }
+      for (const [item] of named) if (item !== undefined) this.lock(item);
     }
   }
 
@@ -271,7 +284,8 @@ class Collector {
   }
 
   private lockSelect(select: unknown): void {
-    if (!isTree(select)) return;
+    if (!isTree(select) || this.locked.has(select)) return;
+    this.locked.add(select);
     for (const item of list(select.fromClause).flatMap(flattened)) this.lock(item);
     this.lockSelect(select.larg);
     this.lockSelect(select.rarg);
