@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { failureOf, type PostgresArena, postgresArena } from '../fixtures/postgres.js';
 import type { TableClass } from '../mapping.js';
-import { createRewriter, loadParser, type PostgresRewriter } from './index.js';
+import { createRewriter, loadParser, type PostgresContext, type PostgresRewriter } from './index.js';
 
 const long = 'long_table_name_that_fills_the_whole_limit_of_sixty_three_bytes';
 const tables: Record<string, TableClass> = {
@@ -437,6 +437,192 @@ describe.each(['table', 'schema'] as const)('hostile statements of mode %s, by a
     if (found.action !== 'rewrite') throw new Error('no shadow name');
     return found.reads[0]!.target.slice('public.'.length);
   }
+});
+
+describe('sessions and servers that give a text another meaning', () => {
+  let arena: PostgresArena;
+  let client: pg.Client;
+  const classes: Record<string, TableClass> = {
+    orders: 'shadow',
+    items: 'shadow',
+    branches: 'real-read',
+    secrets: 'refuse',
+  };
+  const options = { dialect: 'postgres', database: 'public', tables: classes } as const;
+  const plain = { standardConformingStrings: true };
+  let table: PostgresRewriter;
+  let schema: PostgresRewriter;
+
+  beforeAll(async () => {
+    await loadParser();
+    arena = await postgresArena();
+    client = arena.client;
+    await client.query('CREATE SCHEMA crm; CREATE SCHEMA public_shadow');
+    const real = ['orders', 'items', 'secrets', 'crm.orders', 'crm.branches', 'crm.pg_type'];
+    for (const name of real) await client.query(`CREATE TABLE ${name} (id int, note text DEFAULT '${canary}')`);
+    for (const name of ['orders_shadow', 'items_shadow', 'public_shadow.orders', 'branches'])
+      await client.query(`CREATE TABLE ${name} (id int, note text DEFAULT 'harmless')`);
+    for (const name of [...real, 'orders_shadow', 'public_shadow.orders', 'branches']) {
+      await client.query(`INSERT INTO ${name} VALUES (1)`);
+    }
+    await client.query(`CREATE FUNCTION steal(text) RETURNS bool LANGUAGE plpgsql
+      AS $$ BEGIN DELETE FROM public.orders; RETURN true; END $$`);
+    table = createRewriter({ ...options, mode: 'table' });
+    schema = createRewriter({ ...options, mode: 'schema' });
+  });
+  afterAll(() => arena.close());
+  afterEach(async () => {
+    await client.query('ROLLBACK');
+    await client.query('RESET ALL');
+  });
+
+  /** What of the real tables a statement opens or shows once it is redirected: nothing, or it is refused. */
+  async function reached(rewriter: PostgresRewriter, sql: string, context: PostgresContext = {}): Promise<string[]> {
+    const result = rewriter.rewrite(sql, { ...plain, ...context });
+    return result.action === 'refuse' ? [] : opened(result.sql);
+  }
+
+  async function opened(sql: string): Promise<string[]> {
+    await client.query('BEGIN');
+    const { rows } = await client.query<Record<string, unknown>>(sql);
+    const { rows: locks } = await client.query<{ name: string }>(
+      `SELECT n.nspname || '.' || c.relname AS name FROM pg_catalog.pg_locks l
+        JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation
+        JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+        WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND c.relkind OPERATOR(pg_catalog.=) 'r'`,
+    );
+    await client.query('ROLLBACK');
+    const tables = locks.map(({ name }) => name).filter((name) => /^(?:public|crm)\./.test(name));
+    const found = tables.filter((name) => name !== 'public.branches' && !name.endsWith('_shadow'));
+    return JSON.stringify(rows).includes(canary) ? [...found, canary] : found;
+  }
+
+  it.each(['crm, public', 'public', 'crm'])('plain names mean the same with search_path = %s', async (path) => {
+    await client.query(`SET search_path = ${path}`);
+    expect(await opened('select * from orders')).not.toEqual([]);
+    for (const rewriter of [table, schema]) {
+      for (const searchPath of [['public'], ['crm', 'public']]) {
+        for (const sql of [
+          'select * from orders',
+          'select * from branches',
+          'delete from orders',
+          'lock table orders',
+        ]) {
+          expect({ sql, reached: await reached(rewriter, sql, { searchPath }) }).toEqual({ sql, reached: [] });
+        }
+      }
+    }
+  });
+
+  it('where pg_catalog comes later, neither its tables nor its operators are taken for granted', async () => {
+    await client.query(
+      `CREATE FUNCTION crm.compare(int, int) RETURNS bool LANGUAGE sql AS $$ SELECT public.steal('') $$`,
+    );
+    for (const name of ['=', '>='])
+      await client.query(`CREATE OPERATOR crm.${name} (FUNCTION = crm.compare, LEFTARG = int, RIGHTARG = int)`);
+    await client.query('SET search_path = crm, pg_catalog');
+    const context = { searchPath: ['crm', 'pg_catalog'] };
+    for (const sql of [
+      'select * from pg_type',
+      'select 1 between 1 and 2',
+      'select case 1 when 1 then 2 end',
+      'select 1 in (select 1)',
+      'select 1 from (select 1 as a) x join (select 1 as a) y using (a)',
+      'select 1 from (select 1 as a) x natural join (select 1 as a) y',
+    ]) {
+      expect({ sql, reached: await opened(sql) }).not.toEqual({ sql, reached: [] });
+      expect({ sql, reached: await reached(table, sql, context) }).toEqual({ sql, reached: [] });
+    }
+  });
+
+  it('what the catalog prints of queries locks no real table', async () => {
+    await client.query(`CREATE VIEW seen AS SELECT * FROM public.secrets;
+      CREATE MATERIALIZED VIEW kept AS SELECT * FROM public.secrets;
+      CREATE RULE twice AS ON UPDATE TO items WHERE EXISTS (SELECT FROM public.secrets) DO ALSO DELETE FROM public.secrets;
+      CREATE POLICY those ON branches USING (EXISTS (SELECT FROM public.secrets));`);
+    const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
+    if (Number(rows[0]?.server_version_num) >= 140_000) {
+      await client.query(`CREATE FUNCTION query() RETURNS text BEGIN ATOMIC SELECT note FROM public.secrets; END`);
+      expect(await opened("select pg_get_functiondef('query'::regproc)")).toEqual(['public.secrets']);
+      expect(await reached(table, "select pg_get_functiondef(oid) from pg_proc where proname = 'query'")).toEqual([]);
+    }
+    for (const sql of [
+      'select * from pg_views',
+      'select * from pg_matviews',
+      'select * from pg_rules',
+      'select * from pg_policies',
+      'select pg_get_expr(polqual, polrelid) from pg_policy',
+      "select pg_get_expr(ev_qual, ev_class) from pg_rewrite where rulename = 'twice'",
+      'select * from information_schema.views',
+    ]) {
+      expect({ sql, reached: await opened(sql) }).not.toEqual({ sql, reached: [] });
+      expect({ sql, reached: await reached(table, sql) }).toEqual({ sql, reached: [] });
+    }
+  });
+
+  it('functions that a later version has built in are not the ones of the service', async () => {
+    const { rows } = await client.query<{ server_version_num: string }>('SHOW server_version_num');
+    const serverVersion = Math.floor(Number(rows[0]?.server_version_num) / 10_000);
+    for (const [name, types, call] of [
+      ['uuidv7', '', 'uuidv7()'],
+      ['casefold', 'text', 'casefold(note)'],
+      ['any_value', 'text', 'any_value(note)'],
+      ['merge_action', '', 'merge_action()'],
+      ['json_scalar', 'text', 'json_scalar(note)'],
+      ['json_value', 'json, text', "json_value('1', '$')"],
+      ['json_exists', 'json, text', "json_exists('1', '$')"],
+      ['json_array', 'int', 'json_array(1)'],
+    ] as const) {
+      const sql = `select ${call} from orders`;
+      await client.query(
+        `CREATE FUNCTION public."${name}"(${types}) RETURNS bool LANGUAGE sql AS $$ SELECT steal('') $$`,
+      );
+      if ((table.rewrite(sql, { ...plain, serverVersion }) as { code?: string }).code !== 'SQL_FUNCTION') {
+        // then it is the server's own, or no call
+        await client.query(`DROP FUNCTION public."${name}"(${types})`);
+      }
+      expect({ sql, reached: await reached(table, sql) }).toEqual({ sql, reached: [] });
+    }
+    await client.query('CREATE DOMAIN guarded AS text CHECK (steal(value))');
+    expect(await reached(table, "select pg_input_is_valid('x', 'guarded')", { serverVersion })).toEqual([]);
+  });
+
+  it('a transaction that reads real-read tables does not make a real one fail', async () => {
+    const [shadow, one, other] = [await arena.connect(), await arena.connect(), await arena.connect()];
+    const run = async (session: pg.Client, sql: string): Promise<string | undefined> =>
+      (await failureOf(session, sql))?.code;
+    /** Two real transactions that are well by themselves, beside a third one. */
+    const real = async (): Promise<string | undefined> => {
+      for (const session of [one, other]) await run(session, 'begin isolation level serializable');
+      await run(one, 'select * from items');
+      await run(other, 'insert into items values (7)');
+      await run(other, 'commit');
+      const failure = await run(one, "update branches set note = 'x'");
+      return (await run(one, failure === undefined ? 'commit' : 'rollback')) ?? failure;
+    };
+    expect(await real()).toBeUndefined();
+    await run(shadow, 'begin isolation level serializable');
+    await run(shadow, 'select * from public.branches');
+    expect(await real()).toBe('40001');
+    await run(shadow, 'rollback');
+
+    for (const sql of ['begin isolation level serializable', 'begin', 'select * from branches']) {
+      const result = table.rewrite(sql);
+      if (result.action !== 'refuse') await run(shadow, result.sql);
+    }
+    expect(await real()).toBeUndefined();
+    await run(shadow, 'rollback');
+  });
+
+  it('text that the driver and the server read in different encodings', async () => {
+    await client.query("SET client_encoding = 'SJIS'");
+    const hidden = "select note, E'ā\\' from secrets --' from orders";
+    expect(await opened(hidden)).toContain('public.secrets');
+    expect(await reached(table, hidden)).toEqual([]);
+    expect(await reached(table, hidden, { clientEncoding: 'SJIS' })).toEqual([]);
+    await client.query("SET client_encoding = 'UTF8'");
+    expect(await reached(table, hidden, { clientEncoding: 'UTF8' })).toEqual([]);
+  });
 });
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;

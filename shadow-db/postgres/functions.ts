@@ -38,7 +38,10 @@ const immutable = `
   xpath xpath_exists
 `;
 
-/** Functions that read the clock, settings, the session or the catalog, or make random values: they touch no table and change nothing. */
+/**
+ * Functions that read the clock, settings, the session or the catalog, or make random values: they touch no table and change nothing.
+ * Those that print a query (`pg_get_functiondef`, `pg_get_viewdef`) are none of them: they lock its tables until the transaction ends.
+ */
 const harmless = `
   age array_to_json array_to_string clock_timestamp concat concat_ws convert convert_from convert_to current_database
   current_query current_schema current_schemas current_setting current_user date date_part date_trunc enum_first enum_last
@@ -50,7 +53,7 @@ const harmless = `
   jsonb_to_recordset jsonb_to_tsvector lastval length make_timestamptz money now numeric overlaps pg_backend_pid
   pg_client_encoding pg_collation_for pg_column_size pg_current_snapshot pg_current_xact_id pg_current_xact_id_if_assigned
   pg_encoding_to_char pg_get_constraintdef pg_get_expr pg_get_function_arguments pg_get_function_identity_arguments
-  pg_get_function_result pg_get_functiondef pg_get_indexdef pg_get_keywords pg_get_partkeydef pg_get_triggerdef
+  pg_get_function_result pg_get_indexdef pg_get_keywords pg_get_partkeydef pg_get_triggerdef
   pg_get_userbyid pg_is_in_recovery pg_my_temp_schema pg_postmaster_start_time pg_sleep pg_sleep_for pg_sleep_until
   pg_table_is_visible pg_timezone_names pg_trigger_depth pg_type_is_visible pg_typeof phraseto_tsquery plainto_tsquery
   like_escape similar_to_escape col_description obj_description shobj_description quote_literal quote_nullable random row_to_json session_user setseed
@@ -59,18 +62,62 @@ const harmless = `
   txid_current_snapshot version websearch_to_tsquery xml xml_is_well_formed
 `;
 
-/** Of PostgreSQL 16 to 18, by their documentation. */
-const newer = `
-  any_value array_reverse array_sample array_shuffle array_sort casefold crc32 crc32c date_add date_subtract erf erfc gamma
-  json_array json_scalar json_serialize jsonb_array_elements json_objectagg json_arrayagg lgamma merge_action pg_input_is_valid
-  random_normal system_user to_bin to_oct uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7
-`;
+/** Of the lists above, what came after PostgreSQL 13, the oldest that is supported. */
+const listedSince: Readonly<Record<number, string>> = {
+  14: `
+  bit_count bit_xor date_bin datemultirange extract int4multirange int8multirange multirange nummultirange range_agg
+  range_intersect_agg string_to_table trim_array tsmultirange tstzmultirange unistr`,
+  15: 'regexp_count regexp_instr regexp_like regexp_substr',
+};
+
+/**
+ * Of PostgreSQL 16 to 18, by their documentation. `pg_input_is_valid` is none of them: it takes a type by its name in a string, and
+ * the checks of a domain run functions. `json`, `json_value` and their like are of the grammar; before it had them they were calls.
+ */
+const newer: Readonly<Record<number, string>> = {
+  16: `
+  any_value array_sample array_shuffle date_add date_subtract erf erfc json_array json_arrayagg json_objectagg random_normal
+  system_user`,
+  17: 'json_scalar json_serialize merge_action to_bin to_oct uuid_extract_timestamp uuid_extract_version',
+  18: 'array_reverse array_sort casefold crc32 crc32c gamma lgamma uuidv4 uuidv7',
+};
 
 const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '');
+const byVersion = (lists: Readonly<Record<number, string>>): [string, number][] =>
+  Object.entries(lists).flatMap(([version, names]) => words(names).map((name): [string, number] => [name, +version]));
 
-export const builtinFunctions: ReadonlySet<string> = new Set(words(immutable + harmless + newer));
+/** The oldest PostgreSQL that is supported: what a later one brought may be the service's own on it. */
+export const oldestVersion = 13;
+
+/** Function → the version that brought it. On a server before that only a function of the service's own can have the name. */
+export const builtinFunctions: ReadonlyMap<string, number> = new Map([
+  ...words(immutable + harmless).map((name) => [name, oldestVersion] as const),
+  ...byVersion(listedSince),
+  ...byVersion(newer),
+]);
 /** What a test can hold against the server: the immutable ones, and the rest. */
 export const functionLists = { immutable: words(immutable), harmless: words(harmless) };
+
+/** Nodes that are calls of functions to servers before this version: `json_value(a, '$')`. */
+export const nodesSince: ReadonlyMap<string, number> = new Map([
+  ['JsonObjectConstructor', 16],
+  ['JsonArrayConstructor', 16],
+  ['JsonArrayQueryConstructor', 16],
+  ['JsonObjectAgg', 16],
+  ['JsonArrayAgg', 16],
+  ['JsonIsPredicate', 16],
+  ['JsonFuncExpr', 17],
+  ['JsonParseExpr', 17],
+  ['JsonScalarExpr', 17],
+  ['JsonSerializeExpr', 17],
+  ['JsonTable', 17],
+  ['MergeSupportFunc', 17],
+]);
+
+/** Types that came after the oldest version. */
+export const typesSince: ReadonlyMap<string, number> = new Map(
+  byVersion({ 14: 'datemultirange int4multirange int8multirange nummultirange tsmultirange tstzmultirange' }),
+);
 
 /** Symbols of built-in operators. One that is not here can only be the service's own, or an extension's. */
 export const builtinOperators: ReadonlySet<string> = new Set(

@@ -40,22 +40,26 @@ const operator = /[+\-*/<>=~!@#%^&|`?]+/y;
 
 /**
  * All tokens but comments and spaces. Throws Refusal: SQL_UNCLOSED, SQL_CHARACTER, SQL_TOO_LONG, and SQL_MODE_AMBIGUOUS for a
- * backslash in a plain string unless `standardConformingStrings` is true (off, or unknown, it may end the string elsewhere).
+ * backslash in a plain string unless `standardConformingStrings` is true (off, or unknown, it may end the string elsewhere), and
+ * for one after a letter beyond ASCII in an E'' string unless `utf8` is true: in SJIS, Big5, GBK, UHC and GB18030 the end of that
+ * letter and the backslash can be one character.
  */
-export function lex(sql: string, standardConformingStrings: boolean | undefined): Token[] {
-  return new Lexer(sql, standardConformingStrings === true).run();
+export function lex(sql: string, standardConformingStrings: boolean | undefined, utf8 = false): Token[] {
+  return new Lexer(sql, standardConformingStrings === true, utf8).run();
 }
 
 class Lexer {
   private readonly sql: string;
   private readonly conforming: boolean;
+  private readonly utf8: boolean;
   private readonly tokens: Token[] = [];
   private at = 0;
   private comments = 0;
 
-  constructor(sql: string, conforming: boolean) {
+  constructor(sql: string, conforming: boolean, utf8: boolean) {
     this.sql = sql;
     this.conforming = conforming;
+    this.utf8 = utf8;
   }
 
   run(): Token[] {
@@ -172,6 +176,10 @@ class Lexer {
       if (found === null) throw new Refusal('SQL_UNCLOSED', 'a string is not closed', start);
       if (found[0] === '\\') {
         if (kind === 'unknown') throw new Refusal('SQL_MODE_AMBIGUOUS', 'a backslash in a plain string', found.index);
+        if (!this.utf8 && sql.charCodeAt(found.index - 1) > 127) {
+          const detail = 'a backslash after a letter beyond ASCII, in an encoding that is not known';
+          throw new Refusal('SQL_MODE_AMBIGUOUS', detail, found.index);
+        }
         edge.lastIndex += 1;
       } else if (sql[edge.lastIndex] === "'") {
         edge.lastIndex += 1;
@@ -304,7 +312,8 @@ const effects = new Map<string, 'open' | 'close' | 'chain' | 'flat'>([
   ...['(', '[', 'case'].map((text) => [text, 'open'] as const),
   ...[')', ']', 'end'].map((text) => [text, 'close'] as const),
   ...['join', 'union', 'intersect', 'except'].map((text) => [text, 'chain'] as const),
-  ...', and or when then else select from where on using group order having limit returning values set'
+  // only what cannot be the name of a column: `set + set + set` is an expression
+  ...', and or when then else select from where on using group order having limit returning'
     .split(' ')
     .map((text) => [text, 'flat'] as const),
 ]);
@@ -314,28 +323,42 @@ const effects = new Map<string, 'open' | 'close' | 'chain' | 'flat'>([
  * tokens before the parser sees them, since a stack that overflows inside WebAssembly leaves its memory in an unknown state.
  */
 export function checkDepth(tokens: readonly Token[]): void {
-  const levels: { run: number; chain: number }[] = [];
-  let level = { run: 0, chain: 0 };
+  const levels: { run: number; chain: number; isCase: boolean }[] = [];
+  let level = { run: 0, chain: 0, isCase: false };
   let outer = 0;
+  let afterDot = false;
   for (const { kind, text, start } of tokens) {
-    const effect = kind === 'word' || kind === 'symbol' ? effects.get(text) : undefined;
+    // `a.end` and `a.and` are columns
+    const effect = (kind === 'word' && !afterDot) || kind === 'symbol' ? effects.get(text) : undefined;
+    afterDot = kind === 'symbol' && text === '.';
     if (effect === 'open') {
       outer += level.run + level.chain + 1;
       levels.push(level);
-      level = { run: 0, chain: 0 };
+      level = { run: 0, chain: 0, isCase: text === 'case' };
     } else if (effect === 'close') {
+      // a column may be called "end" by `select 1 end`
+      if (level.isCase !== (text === 'end')) continue;
       const last = levels.pop();
       if (last !== undefined) outer -= last.run + last.chain + 1;
-      level = last ?? { run: 0, chain: 0 };
+      level = last ?? { run: 0, chain: 0, isCase: false };
     } else if (effect === 'chain') {
       level.chain += 1;
       level.run = 0;
     } else if (effect === 'flat') {
       level.run = 0;
-    } else if (kind === 'word' || kind === 'operator' || text === '::') {
+    } else if (kind === 'operator') {
+      // `+-+-a` is four operators: signs are taken off the end of a run one by one, in time that grows with the square
+      level.run += 1 + signsAtEnd(text);
+    } else if (kind === 'word' || text === '::') {
       level.run += 1;
     }
     if (outer + level.run + level.chain > deepest)
       throw new Refusal('SQL_TOO_DEEP', `more than ${deepest} levels`, start);
   }
+}
+
+function signsAtEnd(text: string): number {
+  let at = text.length;
+  while (text[at - 1] === '+' || text[at - 1] === '-') at -= 1;
+  return text.length - at;
 }

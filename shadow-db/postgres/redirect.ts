@@ -26,15 +26,27 @@ export interface Redirected {
   writes: TableRef[];
 }
 
-/** Replaces names at their offsets; every other byte stays. Throws Refusal. `searchPath`: real schemas, in order, without pg_catalog. */
+export interface RedirectSession {
+  /** Real schemas, in order, without pg_catalog. */
+  searchPath: readonly string[];
+  /** pg_catalog is searched before them. */
+  catalogFirst: boolean;
+  /** Reads of a SERIALIZABLE transaction are locks: a real transaction that writes what they read may fail. */
+  serializable: boolean;
+}
+
+/**
+ * Replaces names at their offsets; every other byte stays. Throws Refusal. Every table is written with its schema, so that what is
+ * read or changed is what was decided on, whatever the search path of the session is by then.
+ */
 export function redirect(
   sql: string,
   tokens: readonly Token[],
   statement: Statement,
   mapping: Mapping,
-  searchPath: readonly string[],
+  session: RedirectSession,
 ): Redirected {
-  return new Redirect(sql, tokens, statement, mapping, searchPath).run();
+  return new Redirect(sql, tokens, statement, mapping, session).run();
 }
 
 class Redirect {
@@ -42,22 +54,16 @@ class Redirect {
   private readonly tokens: readonly Token[];
   private readonly statement: Statement;
   private readonly mapping: Mapping;
-  private readonly searchPath: readonly string[];
+  private readonly session: RedirectSession;
   private readonly splices: Splice[] = [];
   private readonly offsetOf: (byte: number) => number;
 
-  constructor(
-    sql: string,
-    tokens: readonly Token[],
-    statement: Statement,
-    mapping: Mapping,
-    searchPath: readonly string[],
-  ) {
+  constructor(sql: string, tokens: readonly Token[], statement: Statement, mapping: Mapping, session: RedirectSession) {
     this.sql = sql;
     this.tokens = tokens;
     this.statement = statement;
     this.mapping = mapping;
-    this.searchPath = searchPath;
+    this.session = session;
     this.offsetOf = utf16Offsets(sql);
   }
 
@@ -68,7 +74,13 @@ class Redirect {
       this.checkRights(one);
       if (one.kind !== 'system') this.name(one);
     }
-    for (const column of this.statement.columns) this.column(column, all);
+    if (this.statement.columns.length > 0) {
+      const meant = new Map<string, Resolved>();
+      for (const one of all) {
+        if (one.kind === 'shadow' && one.use.alias === undefined) meant.set(`${one.ref.schema}\0${one.ref.table}`, one);
+      }
+      for (const column of this.statement.columns) this.column(column, meant.get(`${column.schema}\0${column.table}`));
+    }
     if (this.mapping.mode === 'table') for (const one of this.statement.constraints) this.constraint(one);
     return {
       sql: this.spliced(),
@@ -98,7 +110,7 @@ class Redirect {
   private resolve(use: TableUse): Resolved {
     const { table } = use;
     const at = this.offset(use.at);
-    const system = systemRelation(use.schema, table);
+    const system = systemRelation(use.schema, table, this.session.catalogFirst);
     if (system === 'refused') throw new Refusal('SQL_ADMIN', `the system relation "${table}"`, at);
     if (system === 'readable') {
       const target = { schema: use.schema ?? 'pg_catalog', table };
@@ -118,11 +130,12 @@ class Redirect {
 
   /** The schema of a plain name: the only one of the search path in which it is classed. */
   private schemaOf(table: string, at: number): string {
-    const classed = this.searchPath.filter((schema) => this.mapping.classOf(schema, table) !== undefined);
+    const { searchPath } = this.session;
+    const classed = searchPath.filter((schema) => this.mapping.classOf(schema, table) !== undefined);
     if (classed.length > 1) {
       throw new Refusal('SQL_AMBIGUOUS', `"${table}" is classed in the schemas ${classed.join(' and ')}`, at);
     }
-    return classed[0] ?? this.searchPath[0] ?? this.mapping.database;
+    return classed[0] ?? searchPath[0] ?? this.mapping.database;
   }
 
   private checkRights({ use, kind, ref }: Resolved): void {
@@ -130,7 +143,7 @@ class Redirect {
     const at = this.offset(use.at);
     const name = `"${ref.schema}.${ref.table}"`;
     if (use.write) throw new Refusal(kind === 'system' ? 'SQL_ADMIN' : 'SQL_REAL_WRITE', name, at);
-    if (use.locked) throw new Refusal('SQL_REAL_LOCK', name, at);
+    if (use.locked || (this.session.serializable && kind === 'real-read')) throw new Refusal('SQL_REAL_LOCK', name, at);
   }
 
   /** Two tables of one name and different schemas are told apart by their schemas; as aliases they would not be. */
@@ -166,21 +179,22 @@ class Redirect {
     const names = [use.catalog, use.schema, use.table].filter((name) => name !== undefined);
     const { first, last } = this.parts(use.at, names);
     const token = this.tokens[last]!;
-    if (this.mapping.mode === 'schema') {
-      if (use.schema !== undefined) {
-        if (kind === 'shadow') this.replace(this.tokens[last - 2]!, quoteIdentifier(target.schema));
-      } else if (kind === 'real-read' || ref.schema !== this.mapping.database) {
-        // the pool's search path is the shadow schema: what is elsewhere must say so
-        this.insert(token.start, `${quoteIdentifier(target.schema)}.`);
-      }
-      return;
-    }
-    if (kind !== 'shadow') return;
-    this.replace(token, quoteIdentifier(target.table));
+    if (use.schema === undefined) this.insert(token.start, `${quoteIdentifier(target.schema)}.`);
+    else if (use.schema !== target.schema) this.replace(this.tokens[last - 2]!, quoteIdentifier(target.schema));
+    else this.exactly(this.tokens[last - 2]!);
+    if (target.table !== use.table) this.replace(token, quoteIdentifier(target.table));
+    else this.exactly(token);
+    if (this.mapping.mode !== 'table' || kind !== 'shadow') return;
     if (use.alias !== undefined || use.bare) return;
     const end = this.afterName(first, last);
     if (use.tableCommand) this.tableCommand(first);
     this.insert(end, ` AS ${quoteIdentifier(ref.table)}`);
+  }
+
+  /** Unquoted letters beyond ASCII are folded where the server's encoding has one byte a character. */
+  private exactly(token: Token): void {
+    if (token.kind === 'word' && /[^\0-\x7f]/.test(token.text))
+      this.replace(token, quoteIdentifier(clipName(token.text)));
   }
 
   /** Where an alias may stand: after the bracket of ONLY (name), and after the star of `name *`. */
@@ -215,12 +229,8 @@ class Redirect {
   }
 
   /** `schema.table.column` finds a table without an alias by its identity: the shadow has an alias, or another schema. */
-  private column(column: QualifiedColumn, all: readonly Resolved[]): void {
-    const meant = all.filter(
-      ({ use, kind, ref }) =>
-        kind === 'shadow' && use.alias === undefined && ref.schema === column.schema && ref.table === column.table,
-    );
-    if (meant.length === 0) return;
+  private column(column: QualifiedColumn, meant: Resolved | undefined): void {
+    if (meant === undefined) return;
     const index = this.tokenAt(column.at);
     const schemaAt = index + 2 * (column.parts - 3);
     const [schema, dot, table] = [schemaAt, schemaAt + 1, schemaAt + 2].map((one) => this.tokens[one]);
@@ -233,7 +243,7 @@ class Redirect {
       );
     }
     if (this.mapping.mode === 'schema') {
-      this.replace(schema, quoteIdentifier(meant[0]!.target.schema));
+      this.replace(schema, quoteIdentifier(meant.target.schema));
       return;
     }
     if (this.statement.aliases.has(column.table)) {
@@ -270,6 +280,8 @@ class Redirect {
     for (const { start, end, text } of ordered) {
       if (start < at) throw new Refusal('SQL_NOT_UNDERSTOOD', 'two names in one place', start);
       parts.push(this.sql.slice(at, start), text);
+      // orders"o" is a name and an alias, "orders_shadow""o" would be one name
+      if (text.endsWith('"') && this.sql[end] === '"') parts.push(' ');
       at = end;
     }
     parts.push(this.sql.slice(at));

@@ -3,7 +3,8 @@ import { Refusal, sqlRefusals } from '../codes.js';
 import { Mapping, type MappingOptions } from '../mapping.js';
 import { nameLimits } from '../names.js';
 import type { RewriteResult, SqlRewriter, Verb } from '../rewriter.js';
-import { checkDepth, lex } from './lexer.js';
+import { oldestVersion } from './functions.js';
+import { checkDepth, lex, type Token } from './lexer.js';
 import { clipName, utf16Offsets } from './names.js';
 import { parserLoaded, parseTree, type Tree } from './parser.js';
 import { redirect } from './redirect.js';
@@ -33,6 +34,16 @@ export interface PostgresContext {
   searchPath?: readonly string[];
   /** The server reports it to drivers at each change. Unless true, a backslash in a plain string is refused. */
   standardConformingStrings?: boolean;
+  /** Reported too (`server_version`): the major version. Left out: 13, so that functions of later ones are refused. */
+  serverVersion?: number;
+  /**
+   * Reported too (`client_encoding`, `server_encoding`). Left out: UTF-8, but a backslash after a letter beyond ASCII is refused in
+   * E'' strings. Another: text (client) or names (server) beyond ASCII are refused, since the server reads other letters there.
+   */
+  clientEncoding?: string;
+  serverEncoding?: string;
+  /** Transactions are SERIALIZABLE by default: then real-read tables may not be read. Default false. */
+  serializable?: boolean;
 }
 
 /** Redirects PostgreSQL text. */
@@ -60,6 +71,7 @@ class LibpgRewriter implements PostgresRewriter {
   private readonly functions: ReadonlySet<string>;
   private readonly types: ReadonlySet<string>;
   private readonly settings: readonly string[];
+  private readonly readsReal: boolean;
   // the mapping never changes, so its version need not be part of the key
   private readonly cache: LruCache<RewriteResult>;
   private readonly mayTouch: RegExp;
@@ -71,6 +83,7 @@ class LibpgRewriter implements PostgresRewriter {
     this.functions = new Set(options.functions);
     this.types = new Set(options.types);
     this.settings = options.settings ?? [];
+    this.readsReal = Object.values(options.tables).includes('real-read');
     this.cache = new LruCache(options.cacheSize ?? 1000);
     const needles = options.mode === 'schema' ? this.mapping.shadowSchemaNames : [this.mapping.suffix];
     // a U&"" name may spell any of them
@@ -80,22 +93,31 @@ class LibpgRewriter implements PostgresRewriter {
 
   rewrite(sql: string, context: PostgresContext = {}): RewriteResult {
     if (this.mapping.mode === 'instance') return { action: 'pass', sql, verb: firstVerb(sql) };
-    const searchPath = context.searchPath ?? this.searchPath;
-    const conforming = context.standardConformingStrings === true;
-    if (sql.length > longestCached) return this.once(sql, searchPath, conforming);
-    const key = `${conforming ? '1' : '0'}${searchPath.join('\0')}\0\0${sql}`;
+    const session = this.sessionOf(context);
+    if (sql.length > longestCached) return this.once(sql, session);
+    const key = `${session.key}\0\0${sql}`;
     const known = this.cache.get(key);
     if (known !== undefined) return known;
-    const result = this.once(sql, searchPath, conforming);
+    const result = this.once(sql, session);
     // a parser that starts again, or the caller's own use of the stack, is no property of the statement
     const isPassing = result.action === 'refuse' && ['SQL_PARSER', 'SQL_TOO_DEEP'].includes(result.code);
     if (!isPassing) this.cache.set(key, result);
     return result;
   }
 
-  private once(sql: string, searchPath: readonly string[], conforming: boolean): RewriteResult {
+  private sessionOf(context: PostgresContext): Session {
+    const searchPath = context.searchPath ?? this.searchPath;
+    const conforming = context.standardConformingStrings === true;
+    const serverVersion = context.serverVersion ?? oldestVersion;
+    const serializable = context.serializable === true;
+    const [client, server] = [encodingOf(context.clientEncoding), encodingOf(context.serverEncoding)];
+    const key = `${conforming}${serializable}${serverVersion}${client}${server}${searchPath.join('\0')}`;
+    return { key, searchPath, conforming, serverVersion, serializable, client, server };
+  }
+
+  private once(sql: string, session: Session): RewriteResult {
     try {
-      return this.redirected(sql, searchPath, conforming);
+      return this.redirected(sql, session);
     } catch (error) {
       if (error instanceof Refusal) return refused(error);
       if (error instanceof RangeError) return refused(new Refusal('SQL_TOO_DEEP', error.message, 0));
@@ -104,24 +126,30 @@ class LibpgRewriter implements PostgresRewriter {
     }
   }
 
-  private redirected(sql: string, searchPath: readonly string[], conforming: boolean): RewriteResult {
-    const tokens = lex(sql, conforming);
+  private redirected(sql: string, session: Session): RewriteResult {
+    const tokens = lex(sql, session.conforming, session.client === 'utf8');
     if (tokens.every(({ text }) => text === ';')) throw new Refusal('SQL_EMPTY', 'no statement', 0);
+    checkEncodings(sql, tokens, session);
     checkDepth(tokens);
+    const { settings, readsReal } = this;
     const { type, tree } = onlyStatement(parseTree(sql));
-    if (!hasTables(type)) return { action: 'pass', sql, verb: utility(type, tree, this.settings) };
-    const catalogAt = searchPath.indexOf('pg_catalog');
+    if (!hasTables(type)) return { action: 'pass', sql, verb: utility(type, tree, { settings, readsReal }) };
+    const { searchPath, serverVersion, serializable } = session;
+    const catalogFirst = searchPath.indexOf('pg_catalog') <= 0;
     const statement = inUtf16(sql, () =>
       collect(type, tree, {
         truncate: this.allowTruncate,
         functions: this.functions,
         types: this.types,
-        settings: this.settings,
-        catalogFirst: catalogAt <= 0,
+        settings,
+        readsReal,
+        catalogFirst,
+        serverVersion,
+        utf8: session.server === 'utf8',
       }),
     );
     const schemas = searchPath.filter((schema) => schema !== 'pg_catalog');
-    const result = redirect(sql, tokens, statement, this.mapping, schemas);
+    const result = redirect(sql, tokens, statement, this.mapping, { searchPath: schemas, catalogFirst, serializable });
     const touched = result.reads.length + result.writes.length > 0 || result.sql !== sql;
     return touched
       ? { action: 'rewrite', verb: statement.verb, ...result }
@@ -143,6 +171,35 @@ class LibpgRewriter implements PostgresRewriter {
   private isShadow(name: string): boolean {
     return this.mapping.mode === 'schema' ? this.mapping.isShadowSchema(name) : this.mapping.mayBeShadowTable(name);
   }
+}
+
+type Encoding = 'utf8' | 'other' | 'unknown';
+
+interface Session {
+  /** All of it, as the cache's key has it. */
+  key: string;
+  searchPath: readonly string[];
+  conforming: boolean;
+  serverVersion: number;
+  serializable: boolean;
+  client: Encoding;
+  server: Encoding;
+}
+
+function encodingOf(name: string | undefined): Encoding {
+  if (name === undefined) return 'unknown';
+  return /^(?:utf-?8|unicode)$/i.test(name) ? 'utf8' : 'other';
+}
+
+/** In another encoding than UTF-8 the server reads other letters than the driver wrote, folds more of them and cuts names elsewhere. */
+function checkEncodings(sql: string, tokens: readonly Token[], { client, server }: Session): void {
+  if (client !== 'other' && server !== 'other') return;
+  const beyond = /[^\0-\x7f]/;
+  const at =
+    client === 'other'
+      ? sql.search(beyond)
+      : (tokens.find(({ kind, text }) => (kind === 'word' || kind === 'quoted') && beyond.test(text))?.start ?? -1);
+  if (at >= 0) throw new Refusal('SQL_CHARACTER', 'a letter beyond ASCII in another encoding than UTF-8', at);
 }
 
 /** The tree counts bytes; refusals count UTF-16 units. */

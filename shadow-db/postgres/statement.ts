@@ -1,9 +1,18 @@
 import { Refusal } from '../codes.js';
 import type { Verb } from '../rewriter.js';
-import { builtinFunctions, builtinOperators, builtinTypes, functionRefusal } from './functions.js';
+import {
+  builtinFunctions,
+  builtinOperators,
+  builtinTypes,
+  functionRefusal,
+  nodesSince,
+  oldestVersion,
+  typesSince,
+} from './functions.js';
 import { grammar } from './grammar.js';
 import type { Tree } from './parser.js';
 import { mayBeSet } from './settings.js';
+import { checkIsolation } from './utility.js';
 
 /** One place where a statement names a table. Offsets (`at`) are bytes of UTF-8, as the parser gives them. */
 export interface TableUse {
@@ -46,14 +55,21 @@ export interface CollectOptions {
   functions: ReadonlySet<string>;
   types: ReadonlySet<string>;
   settings: readonly string[];
+  /** Some tables are of class real-read. */
+  readsReal: boolean;
   /** False when another schema comes before pg_catalog: then a plain name may not be the built-in one. */
   catalogFirst: boolean;
+  /** Major version of the server. */
+  serverVersion: number;
+  /** The server's encoding is known to be UTF-8. */
+  utf8: boolean;
 }
 
-/** WITH names by scope: they hide tables without a schema. */
+/** WITH names by scope: they hide tables without a schema. Of `names`, with their places in the clause, the first `seen` are visible. */
 interface Scope {
   readonly outer: Scope | undefined;
-  readonly names: ReadonlySet<string>;
+  readonly names: ReadonlyMap<string, number>;
+  readonly seen: number;
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
@@ -86,12 +102,17 @@ const at = (tree: Tree): number => (typeof tree.location === 'number' && tree.lo
 /** The words of a list of String nodes. */
 const strings = (value: unknown): string[] =>
   list(value).map((entry) => (isTree(entry.String) ? String(entry.String.sval ?? '') : ''));
+/** As the configuration writes it; a part with a dot in it is `"so.written"`, which no configuration means. */
+const dotted = (names: readonly string[]): string =>
+  names.some((name) => name.includes('.')) ? names.map((name) => `"${name}"`).join('.') : names.join('.');
 
 class Collector {
   readonly found: Omit<Statement, 'verb'> = { uses: [], columns: [], aliases: new Set(), constraints: [] };
   private readonly options: CollectOptions;
   /** Which use a RangeVar became, for locking clauses. */
   private readonly useOf = new Map<Tree, TableUse>();
+  /** The queries below FROM of which everything is locked. */
+  private readonly locked = new Set<Tree>();
   /** The RangeVars of TABLE commands. */
   private readonly tableCommands = new Set<Tree>();
   /** Types of casts that may name regclass. */
@@ -204,26 +225,48 @@ class Collector {
       if (!isTree(part)) throw new Refusal('SQL_NOT_UNDERSTOOD', 'a WITH part of an unknown kind', at(clause));
       return part;
     });
-    const names = new Set<string>();
-    if (clause.recursive === true) for (const part of parts) names.add(String(part.ctename));
-    for (const part of parts) {
-      this.node('CommonTableExpr', part, { outer, names: new Set(names) });
-      names.add(String(part.ctename));
+    const names = new Map<string, number>();
+    for (const [index, part] of parts.entries()) {
+      const name = String(part.ctename);
+      this.withName(name, part);
+      // the first one hides; a second of the same name is an error on the server
+      if (!names.has(name)) names.set(name, index);
     }
-    return { outer, names };
+    for (const [index, part] of parts.entries()) {
+      this.node('CommonTableExpr', part, { outer, names, seen: clause.recursive === true ? parts.length : index });
+    }
+    return { outer, names, seen: parts.length };
+  }
+
+  /** Where the encoding has one byte a character, the server folds É and cuts names elsewhere: it may not find the name that is meant. */
+  private withName(name: string, part: Tree): void {
+    if (this.options.utf8 || !/[^\0-\x7f]/.test(name)) return;
+    if (name === name.toLowerCase() && Buffer.byteLength(name) < 60) return;
+    throw new Refusal('SQL_CHARACTER', `a WITH part is called "${name}", in an encoding that is not known`, at(part));
   }
 
   /** FOR UPDATE and its like lock the rows of every table below FROM, or of those that OF names. */
   private locks(select: Tree): void {
-    for (const entry of list(select.lockingClause)) {
+    const clauses = list(select.lockingClause);
+    if (clauses.length === 0) return;
+    const items = new Map<unknown, Tree[]>();
+    for (const item of list(select.fromClause).flatMap(flattened)) {
+      const same = items.get(nameOf(item));
+      if (same === undefined) items.set(nameOf(item), [item]);
+      else same.push(item);
+    }
+    for (const entry of clauses) {
       if (!isTree(entry.LockingClause)) throw new Refusal('SQL_NOT_UNDERSTOOD', 'a lock of an unknown kind', 0);
       const names = new Set(
         list(entry.LockingClause.lockedRels).map((one) => isTree(one.RangeVar) && one.RangeVar.relname),
       );
-      const items = list(select.fromClause).flatMap(flattened);
-      const named = items.filter((item) => names.has(nameOf(item)));
-      // a name that is not found is an error on the server; until then everything counts as locked
-      for (const item of names.size > 0 && named.length === names.size ? named : items) this.lock(item);
+      const named = [...names].map((name) => items.get(name) ?? []);
+      // a name that is not found, or found twice, is an error on the server; until then everything counts as locked
+      if (names.size === 0 || named.some(({ length }) => length !== 1)) {
+        this.lockSelect(select);
+        return;
+      }
+      for (const [item] of named) if (item !== undefined) this.lock(item);
     }
   }
 
@@ -241,13 +284,16 @@ class Collector {
   }
 
   private lockSelect(select: unknown): void {
-    if (!isTree(select)) return;
+    if (!isTree(select) || this.locked.has(select)) return;
+    this.locked.add(select);
     for (const item of list(select.fromClause).flatMap(flattened)) this.lock(item);
     this.lockSelect(select.larg);
     this.lockSelect(select.rarg);
   }
 
   private check(type: string, tree: Tree): void {
+    const since = nodesSince.get(type) ?? oldestVersion;
+    if (since > this.options.serverVersion) this.tooNew(type, since, tree);
     switch (type) {
       case 'SelectStmt':
         if (tree.intoClause !== undefined) throw new Refusal('SQL_DDL', 'SELECT INTO makes a table', 0);
@@ -273,7 +319,14 @@ class Collector {
       case 'A_Expr':
         this.operator(tree.name, tree);
         break;
+      case 'CaseExpr':
+        if (tree.arg !== undefined) this.unnamedOperator('CASE', tree);
+        break;
+      case 'JoinExpr':
+        if (tree.isNatural === true || tree.usingClause !== undefined) this.unnamedOperator('USING', tree);
+        break;
       case 'SubLink':
+        if (tree.subLinkType === 'ANY_SUBLINK' && tree.operName === undefined) this.unnamedOperator('IN', tree);
         this.operator(tree.operName, tree);
         break;
       case 'SortBy':
@@ -281,7 +334,7 @@ class Collector {
         break;
       case 'RangeTableSample':
         if (
-          !['system', 'bernoulli', 'pg_catalog.system', 'pg_catalog.bernoulli'].includes(strings(tree.method).join('.'))
+          !['system', 'bernoulli', 'pg_catalog.system', 'pg_catalog.bernoulli'].includes(dotted(strings(tree.method)))
         )
           throw new Refusal('SQL_FUNCTION', 'a sampling method that is not built in', at(tree));
         break;
@@ -318,15 +371,25 @@ class Collector {
     const names = strings(tree.funcname);
     const name = names.at(-1) ?? '';
     const schema = names.length > 1 ? names.slice(0, -1).join('.') : undefined;
-    if (this.options.functions.has(names.join('.'))) return;
+    if (this.options.functions.has(dotted(names))) return;
     if (name === 'set_config' && (schema ?? 'pg_catalog') === 'pg_catalog' && this.options.catalogFirst) {
       const first = list(tree.args)[0]?.A_Const;
       const setting = isTree(first) && isTree(first.sval) ? String(first.sval.sval ?? '') : '';
-      if (tree.func_variadic !== true && mayBeSet(setting, this.options.settings)) return;
+      if (tree.func_variadic !== true && mayBeSet(setting, this.options.settings)) {
+        if (this.options.readsReal) checkIsolation(setting, list(tree.args)[1]);
+        return;
+      }
     }
     const isBuiltIn = schema === 'pg_catalog' || (schema === undefined && this.options.catalogFirst);
-    if (isBuiltIn && builtinFunctions.has(name)) return;
-    throw new Refusal(isBuiltIn ? functionRefusal(name) : 'SQL_FUNCTION', `the function ${names.join('.')}`, at(tree));
+    const since = isBuiltIn ? builtinFunctions.get(name) : undefined;
+    if (since === undefined) {
+      throw new Refusal(
+        isBuiltIn ? functionRefusal(name) : 'SQL_FUNCTION',
+        `the function ${names.join('.')}`,
+        at(tree),
+      );
+    }
+    if (since > this.options.serverVersion) this.tooNew(`the function ${name}`, since, tree);
   }
 
   /** `tableoid::regclass` gives a name; `'orders'::regclass` would take one that cannot be redirected. */
@@ -343,18 +406,34 @@ class Collector {
   private type(tree: Tree): void {
     const names = strings(tree.names);
     const name = names.at(-1) ?? '';
-    if (this.regclassOfColumn.has(tree) || this.options.types.has(names.join('.'))) return;
+    if (this.regclassOfColumn.has(tree) || this.options.types.has(dotted(names))) return;
     const isBuiltIn = names.length === 1 ? this.options.catalogFirst : names.length === 2 && names[0] === 'pg_catalog';
-    if (isBuiltIn && builtinTypes.has(name)) return;
+    const since = typesSince.get(name) ?? oldestVersion;
+    if (isBuiltIn && builtinTypes.has(name) && since <= this.options.serverVersion) return;
     const code = /^reg(?:class|proc|procedure|oper|operator)$/.test(name) ? 'SQL_NAME_IN_STRING' : 'SQL_TYPE';
     throw new Refusal(code, `the type ${names.join('.')}`, at(tree));
   }
 
+  /** The server looks = and its like up by the search path here too, where no operator is written. */
+  private unnamedOperator(where: string, tree: Tree): void {
+    if (this.options.catalogFirst) return;
+    throw new Refusal('SQL_FUNCTION', `the operator of ${where}, while pg_catalog is not searched first`, at(tree));
+  }
+
+  private tooNew(what: string, since: number, tree: Tree): never {
+    const { serverVersion } = this.options;
+    const detail = `${what} is built in since PostgreSQL ${since}, and the server may be ${serverVersion}`;
+    throw new Refusal('SQL_FUNCTION', detail, at(tree));
+  }
+
   private operator(value: unknown, tree: Tree): void {
-    if (typeof tree.kind === 'string' && tree.kind.includes('BETWEEN')) return;
+    if (typeof tree.kind === 'string' && tree.kind.includes('BETWEEN')) {
+      this.unnamedOperator('BETWEEN', tree);
+      return;
+    }
     const names = strings(value);
     const name = names.at(-1);
-    if (name === undefined || this.options.functions.has(names.join('.'))) return;
+    if (name === undefined || this.options.functions.has(dotted(names))) return;
     const isBuiltIn = names.length === 1 ? this.options.catalogFirst : names.length === 2 && names[0] === 'pg_catalog';
     if (isBuiltIn && builtinOperators.has(name)) return;
     throw new Refusal('SQL_FUNCTION', `the operator ${names.join('.')}`, at(tree));
@@ -362,7 +441,10 @@ class Collector {
 }
 
 function hidden(scope: Scope | undefined, name: string): boolean {
-  for (let one = scope; one !== undefined; one = one.outer) if (one.names.has(name)) return true;
+  for (let one = scope; one !== undefined; one = one.outer) {
+    const index = one.names.get(name);
+    if (index !== undefined && index < one.seen) return true;
+  }
   return false;
 }
 
