@@ -123,7 +123,14 @@ export abstract class ExpressionParser extends Reader {
 
   /** After a query in brackets: the bracket around it is a query too. */
   protected goesOnAsQuery(): boolean {
+    this.checkMySqlAlias();
     return this.peek() === 41 || (this.flags() & (F.setOperator | F.queryTail)) !== 0;
+  }
+
+  /** Words that begin a clause on MariaDB; on MySQL they may be a table's alias, and a comma goes on with the next table. */
+  protected checkMySqlAlias(): void {
+    const id = this.peek();
+    if ((id === W.OFFSET || id === W.RETURNING) && this.peek(1) === 44) this.unexpected();
   }
 
   protected enter(): void {
@@ -233,7 +240,7 @@ export abstract class ExpressionParser extends Reader {
     this.at += 1;
   }
 
-  private unexpected(): never {
+  protected unexpected(): never {
     return this.fail('SQL_NOT_UNDERSTOOD', 'an unexpected word');
   }
 

@@ -404,6 +404,43 @@ describe('a server that ignores case in names', () => {
   });
 });
 
+describe('words that are a table name on some server', () => {
+  it.each([
+    'insert quick orders values (1)',
+    'select * from lateral branches',
+    'select * from orders join lateral branches b',
+    'with c as (select 1) select * from lateral c',
+    'desc extended branches',
+    'explain partitions orders',
+    'describe format = json branches',
+    'explain analyze update orders join items on 1 set orders.n = 1',
+    'select * from branches offset, secrets',
+    'select * from ((select 1) offset, secrets)',
+    'insert into orders select * from (select 1) returning, secrets',
+  ])('%s', (sql) => {
+    expect(code(sql)).toBe('SQL_NOT_UNDERSTOOD');
+    expect(schema.rewrite(sql, plain)).toMatchObject({ code: 'SQL_NOT_UNDERSTOOD' });
+  });
+
+  it('a table named quick', () => {
+    expect(code('update quick branches, orders set orders.n = branches.n')).toBe('SQL_UNCLASSED_TABLE');
+  });
+
+  it.each([
+    ['delete quick from orders', 'delete quick from `orders_shadow`'],
+    ['select 1 from items, lateral (select 1) d', 'select 1 from `items_shadow` AS `items`, lateral (select 1) d'],
+    ['explain extended select 1 from orders', 'explain extended select 1 from `orders_shadow` AS `orders`'],
+    ['explain analyze select 1 from orders', 'explain analyze select 1 from `orders_shadow` AS `orders`'],
+    [
+      'select 1 from orders offset 2 rows fetch first 1 rows only',
+      'select 1 from `orders_shadow` AS `orders` offset 2 rows fetch first 1 rows only',
+    ],
+    ['insert into orders select 1 returning id, n', 'insert into `orders_shadow` select 1 returning id, n'],
+  ])('where it is the keyword: %s', (sql, expected) => {
+    expect(code(sql)).toBe(`rewrite: ${expected}`);
+  });
+});
+
 describe('reads that lock real rows', () => {
   const strict = createRewriter({ ...options, readLocks: false });
 
@@ -581,6 +618,11 @@ describe('where a name or a value ends', () => {
       "select * from ((values (null, 'k')) as v cross join orders)",
       "rewrite: select * from ((values (null, 'k')) as v cross join `orders_shadow` AS `orders`)",
     ],
+    [
+      "select * from orders o, json_table(concat(o.a, (select b from items)), '$' columns (a int path '$')) j",
+      "rewrite: select * from `orders_shadow` o, json_table(concat(o.a, (select b from `items_shadow` AS `items`)), '$' columns (a int path '$')) j",
+    ],
+    ["select * from json_table('1', '$' columns (a int path '$' default escape(1) on empty)) j", 'SQL_FUNCTION'],
     [
       "select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",
       "pass: select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",

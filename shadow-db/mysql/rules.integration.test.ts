@@ -393,6 +393,20 @@ describe('what is refused, though the server would take it or act on it', () => 
     ['SELECT * FROM mysql.user', 0, 'SQL_OTHER_SCHEMA'],
     ['SELECT * FROM s', 0, 'SQL_UNCLASSED_TABLE'],
     ['SELECT * FROM o_shadow', 0, 'SQL_SHADOW_NAME'],
+    // no keywords here: 1146 tells that the server looked for a table of that name
+    ['SELECT * FROM lateral b', 1146, 'SQL_NOT_UNDERSTOOD'],
+    ['UPDATE quick b, o SET o.n = b.n', 1146, 'SQL_UNCLASSED_TABLE'],
+    ['DESC extended id', 0, 'SQL_NOT_UNDERSTOOD'],
+    ['DESC partitions b', 0, 'SQL_NOT_UNDERSTOOD'],
+    // 1630: it looked for a stored function
+    ["SELECT 1 FROM JSON_TABLE(escape(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
+    ["SELECT 1 FROM JSON_TABLE(1 + columns(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
+    ["SELECT 1 FROM JSON_TABLE(against(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
+    [
+      "SELECT 1 FROM JSON_TABLE(NEXT VALUE FOR ordinality, '$' COLUMNS (a INT PATH '$')) j",
+      1146,
+      'SQL_SEQUENCE',
+    ],
     // the server compares the schema of a target, the aliased shadow would answer
     [`DELETE people FROM ${other}.people`, 1109, 'SQL_AMBIGUOUS'],
   ])('%s: the server says %i, shadow traffic %s', async (sql, errno, code) => {

@@ -124,12 +124,15 @@ export abstract class SessionParser extends WriteParser {
   protected explain(): void {
     this.at += 1;
     if (this.peek() === W.FOR) this.fail('SQL_ADMIN', 'EXPLAIN of another connection');
+    const options = this.at;
     for (;;) {
       if (this.peek() === W.FORMAT && this.peek(1) === 61) this.at += 3;
       else if (!this.take(W.EXTENDED) && !this.take(W.PARTITIONS) && !this.take(W.ANALYZE)) break;
     }
     const id = this.peek();
     if (id === T.end) this.fail('SQL_NOT_UNDERSTOOD', 'expected a statement or a table');
+    // MySQL runs what it analyzes
+    if (this.peek(-1) === W.ANALYZE && id !== W.SELECT) this.fail('SQL_NOT_UNDERSTOOD', 'expected SELECT');
     const isStatement =
       id === W.SELECT ||
       id === W.INSERT ||
@@ -145,6 +148,8 @@ export abstract class SessionParser extends WriteParser {
       this.verb = 'explain';
       return;
     }
+    // `describe extended x` is the column x of a table `extended`
+    if (this.at !== options) this.fail('SQL_NOT_UNDERSTOOD', 'expected a statement');
     this.uses.push(this.tableName(false));
     if (this.atName() || this.peek() === T.string) this.at += 1;
     this.verb = 'describe';

@@ -9,7 +9,7 @@ export abstract class WriteParser extends QueryParser {
   protected insert(verb: Verb): void {
     this.verb = verb;
     this.at += 1;
-    this.modifiers();
+    this.modifiers(F.writeModifier);
     this.take(W.INTO);
     const target = this.target();
     const scope = bareScope(target);
@@ -32,8 +32,8 @@ export abstract class WriteParser extends QueryParser {
     if (this.take(W.RETURNING)) this.expression(bareScope(target), 0);
   }
 
-  private modifiers(): void {
-    while ((this.flags() & F.writeModifier) !== 0) this.at += 1;
+  private modifiers(which: number): void {
+    while ((this.flags() & which) !== 0) this.at += 1;
   }
 
   /** Reads VALUES, SET or a query; returns the names that a query's tables have. */
@@ -66,7 +66,7 @@ export abstract class WriteParser extends QueryParser {
   protected update(): void {
     this.verb = 'update';
     this.at += 1;
-    this.modifiers();
+    this.modifiers(F.writeModifier);
     const scope = inner(undefined);
     this.tableReferences(scope);
     // only tables of the list itself can be written, not those inside derived tables
@@ -121,7 +121,7 @@ export abstract class WriteParser extends QueryParser {
     this.verb = 'delete';
     const start = this.at;
     this.at += 1;
-    this.modifiers();
+    this.modifiers(F.deleteModifier);
     if (this.peek() === W.HISTORY) this.fail('SQL_SYSTEM_TIME', 'DELETE HISTORY');
     if (!this.take(W.FROM)) {
       const targets = this.targets();
