@@ -402,11 +402,7 @@ describe('what is refused, though the server would take it or act on it', () => 
     ["SELECT 1 FROM JSON_TABLE(escape(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
     ["SELECT 1 FROM JSON_TABLE(1 + columns(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
     ["SELECT 1 FROM JSON_TABLE(against(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
-    [
-      "SELECT 1 FROM JSON_TABLE(NEXT VALUE FOR ordinality, '$' COLUMNS (a INT PATH '$')) j",
-      1146,
-      'SQL_SEQUENCE',
-    ],
+    ["SELECT 1 FROM JSON_TABLE(NEXT VALUE FOR ordinality, '$' COLUMNS (a INT PATH '$')) j", 1146, 'SQL_SEQUENCE'],
     // the server compares the schema of a target, the aliased shadow would answer
     [`DELETE people FROM ${other}.people`, 1109, 'SQL_AMBIGUOUS'],
   ])('%s: the server says %i, shadow traffic %s', async (sql, errno, code) => {
