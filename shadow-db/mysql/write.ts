@@ -6,6 +6,9 @@ import { F, T, W } from './words.js';
 
 /** INSERT, REPLACE, UPDATE and DELETE. */
 export abstract class WriteParser extends QueryParser {
+  /** UPDATE: every table of the list may be written, since a column names none. */
+  private markedAll = false;
+
   protected insert(verb: Verb): void {
     this.verb = verb;
     this.at += 1;
@@ -65,6 +68,7 @@ export abstract class WriteParser extends QueryParser {
 
   protected update(): void {
     this.verb = 'update';
+    this.markedAll = false;
     this.at += 1;
     this.modifiers(F.writeModifier);
     const scope = inner(undefined);
@@ -111,6 +115,9 @@ export abstract class WriteParser extends QueryParser {
   }
 
   private writesAny(column: number, scope: Scope, listed: TableUse[]): void {
+    // once marked they stay so: each column would mark all of them again
+    if (this.markedAll) return;
+    this.markedAll = true;
     for (const use of listed) use.write = true;
     if ((listed.length !== 1 || scope.entries.length !== 1) && this.uncertainWriteAt === -1) {
       this.uncertainWriteAt = this.starts[column]!;
