@@ -247,6 +247,7 @@ export abstract class ExpressionParser extends Reader {
   private beforeBracket(id: number, flags: number, scope: Scope, call: number): void {
     if ((flags & (F.function | F.mysqlFunction | F.mariadbFunction)) !== 0) {
       this.checkFunction(flags);
+      if (id === W.DEFAULT && this.defaultAt === -1) this.defaultAt = this.starts[this.at]!;
       if (id === W.AGAINST && this.peek(-1) !== 41) this.fail('SQL_FUNCTION', 'AGAINST without MATCH');
       this.at += 1;
       this.bracketed(scope, id);

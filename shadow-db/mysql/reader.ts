@@ -53,6 +53,10 @@ export class Reader {
   lockedAt = -1;
   /** UPDATE over several tables with an unqualified assignment: which is written is not certain. Its offset; -1: none. */
   uncertainWriteAt = -1;
+  /** `DEFAULT(column)`: its offset; -1: none. */
+  defaultAt = -1;
+  /** What is explained. The server reads some rows to plan it, with the locks that the statement itself would take. */
+  explained: Verb = 'other';
 
   /** Reads the tokens. Throws Refusal. */
   protected open(sql: string, options: ParseOptions): void {
@@ -71,6 +75,8 @@ export class Reader {
     if (this.schemas.length > 0) this.schemas = [];
     this.lockedAt = -1;
     this.uncertainWriteAt = -1;
+    this.defaultAt = -1;
+    this.explained = 'other';
   }
 
   /** Id of the token there: see `T` and `W`. */
@@ -86,11 +92,9 @@ export class Reader {
 
   /** Why the server locks rows that this statement only reads; undefined: it does not. */
   get lockingReads(): string | undefined {
-    const { verb, options } = this;
-    if (options.serializable) {
-      const isOnlyShown = verb === 'explain' || verb === 'describe' || verb === 'show';
-      return isOnlyShown ? undefined : 'a SERIALIZABLE transaction locks what it reads';
-    }
+    const { options } = this;
+    const verb = this.verb === 'explain' ? this.explained : this.verb;
+    if (options.serializable) return 'a SERIALIZABLE transaction locks what it reads';
     return lockingVerbs.has(verb) && !options.readLocks ? 'a statement that writes locks what it reads' : undefined;
   }
 

@@ -404,6 +404,34 @@ describe('a server that ignores case in names', () => {
   });
 });
 
+describe('names that reach another table than they say', () => {
+  it('#mysql50# makes a table of the name of a file', () => {
+    const wide = createRewriter({ ...options, tables: { '*': 'real-read', orders: 'shadow', secrets: 'refuse' } });
+    for (const name of ['#mysql50#secrets', '#mysql50#orders', '#MYSQL50#orders']) {
+      for (const sql of [`select 1 from \`${name}\``, `select 1 from app.\`${name}\``, `desc \`${name}\``]) {
+        expect(wide.rewrite(sql, plain)).toMatchObject({ code: 'SQL_REFUSED_TABLE' });
+      }
+    }
+  });
+
+  it.each([
+    'with orders_shadow as (select 1) select * from orders',
+    'with a as (select 1), `ORDERS_shadow` (b) as (select 1) select * from orders',
+    'insert into items with recursive orders_shadow as (select 1) select * from orders',
+  ])('a WITH part that would hide the shadow table: %s', (sql) => {
+    expect(code(sql)).toBe('SQL_SHADOW_NAME');
+  });
+
+  it('a default may draw from the sequence of a real table', () => {
+    expect(code('select default(id) from branches')).toBe('SQL_SEQUENCE');
+    expect(code('select 1 from orders o where o.a = (select default(b.id) from branches b)')).toBe('SQL_SEQUENCE');
+    expect(code('update orders set a = default(a)')).toBe(
+      'rewrite: update `orders_shadow` AS `orders` set a = default(a)',
+    );
+    expect(code('insert into orders select a from branches on duplicate key update a = default')).toMatch(/^rewrite/);
+  });
+});
+
 describe('words that are a table name on some server', () => {
   it.each([
     'insert quick orders values (1)',
@@ -455,6 +483,10 @@ describe('reads that lock real rows', () => {
     'delete orders from orders join branches using (id)',
     'with w as (select a from branches) delete from orders where a in (select a from w)',
     'set @a = (select max(a) from branches)',
+    // to plan it the server reads rows by their keys, and locks them
+    'explain update orders o join branches b on 1 set o.a = b.a',
+    'explain insert into orders select * from branches where id = 1',
+    'explain format = json delete from orders where a = (select a from branches where id = 1)',
   ])('%s', (sql) => {
     expect(strict.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
     expect(table.rewrite(sql, plain)).toMatchObject({ action: 'rewrite' });
@@ -463,7 +495,7 @@ describe('reads that lock real rows', () => {
   it.each([
     'select * from branches, orders',
     'select max(a) from branches into @a',
-    'explain update orders o join branches b on 1 set o.a = b.a',
+    'explain select * from branches where id = 1',
     'insert into orders select * from items',
     'insert into orders select table_name from information_schema.tables',
   ])('%s: none', (sql) => {
@@ -501,6 +533,10 @@ describe('SERIALIZABLE, in which every read of a transaction locks', () => {
     }
     expect(table.rewrite('select * from orders', context)).toMatchObject({ action: 'rewrite' });
     expect(table.rewrite('show create table branches', context)).toMatchObject({ action: 'rewrite' });
+    expect(table.rewrite('describe branches', context)).toMatchObject({ action: 'rewrite' });
+    for (const sql of ['show tables where (select 1 from branches)', 'explain select 1 from branches where id = 1']) {
+      expect(table.rewrite(sql, context)).toMatchObject({ code: 'SQL_REAL_LOCK' });
+    }
     expect(table.rewrite("set tx_isolation = 'READ-COMMITTED'", context)).toMatchObject({ action: 'pass' });
   });
 });

@@ -145,6 +145,7 @@ export abstract class SessionParser extends WriteParser {
       if (id === W.WITH) this.commonTableExpressions();
       if (this.peek() === 40) this.selectQuery();
       else this.dataStatement();
+      this.explained = this.verb;
       this.verb = 'explain';
       return;
     }
