@@ -30,8 +30,8 @@ export interface ParseOptions extends LexMode {
   functions: ReadonlySet<string>;
 }
 
-/** InnoDB reads with shared locks in these, mostly at every isolation level. */
-const lockingVerbs: ReadonlySet<Verb> = new Set(['insert', 'replace', 'update', 'delete', 'set']);
+/** InnoDB reads with shared locks in these, mostly at every isolation level: all that is no SELECT. */
+const lockingVerbs: ReadonlySet<Verb> = new Set(['insert', 'replace', 'update', 'delete', 'set', 'show']);
 
 /** Walks over the tokens of one statement; what the parser finds is collected here. One object reads many statements, one at a time. */
 export class Reader {
@@ -95,7 +95,7 @@ export class Reader {
     const { options } = this;
     const verb = this.verb === 'explain' ? this.explained : this.verb;
     if (options.serializable) return 'a SERIALIZABLE transaction locks what it reads';
-    return lockingVerbs.has(verb) && !options.readLocks ? 'a statement that writes locks what it reads' : undefined;
+    return lockingVerbs.has(verb) && !options.readLocks ? 'what is no SELECT locks what it reads' : undefined;
   }
 
   /** Takes both words, or none. */

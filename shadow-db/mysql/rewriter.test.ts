@@ -487,6 +487,8 @@ describe('reads that lock real rows', () => {
     'explain update orders o join branches b on 1 set o.a = b.a',
     'explain insert into orders select * from branches where id = 1',
     'explain format = json delete from orders where a = (select a from branches where id = 1)',
+    'show tables where (select 1 from branches)',
+    'show columns from branches where exists (select 1 from branches)',
   ])('%s', (sql) => {
     expect(strict.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
     expect(table.rewrite(sql, plain)).toMatchObject({ action: 'rewrite' });
@@ -496,6 +498,7 @@ describe('reads that lock real rows', () => {
     'select * from branches, orders',
     'select max(a) from branches into @a',
     'explain select * from branches where id = 1',
+    'show columns from branches where exists (select 1 from orders)',
     'insert into orders select * from items',
     'insert into orders select table_name from information_schema.tables',
   ])('%s: none', (sql) => {

@@ -12,9 +12,8 @@ const plainShows = new Set(
 /** Session variables whose change would make this rewriter's reading, or the isolation, wrong. */
 const refusedSettings = new Set(
   `sql_mode old_mode sql_log_bin sql_log_off gtid_next gtid_domain_id gtid_seq_no server_id pseudo_thread_id pseudo_slave_mode
-   pseudo_replica_mode system_versioning_asof system_versioning_alter_history default_database init_connect`.split(
-    /\s+/,
-  ),
+   pseudo_replica_mode system_versioning_asof system_versioning_alter_history default_database init_connect skip_replication
+   wsrep_on standard_compliant_cte innodb_ft_user_stopword_table`.split(/\s+/),
 );
 const refusedSettingWords = new Set('PASSWORD ROLE DEFAULT STATEMENT RESOURCE GLOBAL PERSIST PERSIST_ONLY'.split(' '));
 /**
