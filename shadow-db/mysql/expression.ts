@@ -130,7 +130,7 @@ export abstract class ExpressionParser extends Reader {
   /** Words that begin a clause on MariaDB; on MySQL they may be a table's alias, and a comma goes on with the next table. */
   protected checkMySqlAlias(): void {
     const id = this.peek();
-    if ((id === W.OFFSET || id === W.RETURNING) && this.peek(1) === 44) this.unexpected();
+    if ((id === W.OFFSET || id === W.RETURNING || id === W.WINDOW) && this.peek(1) === 44) this.unexpected();
   }
 
   protected enter(): void {

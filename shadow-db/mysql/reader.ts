@@ -1,4 +1,5 @@
 import { Refusal, type SqlRefusalCode } from '../codes.js';
+import { foldName } from '../names.js';
 import type { Verb } from '../rewriter.js';
 import { Lexer, type LexMode } from './lexer.js';
 import type { DeleteTarget, Qualifier, TableUse } from './statement.js';
@@ -173,7 +174,7 @@ export class Reader {
 
   foldedName(token: number): string {
     const name = this.nameOf(token);
-    return this.options.ignoreCase ? name.toLowerCase() : name;
+    return this.options.ignoreCase ? foldName(name) : name;
   }
 
   protected fail(code: SqlRefusalCode, detail: string, token = this.at): never {

@@ -414,6 +414,15 @@ describe('names that reach another table than they say', () => {
     }
   });
 
+  it('letters that servers fold otherwise than JavaScript', () => {
+    const tables = { '*': 'real-read', ix: 'refuse', '\u03b1\u03c3': 'refuse' } as const;
+    const folded = createRewriter({ ...options, tables, ignoreCase: true });
+    // İx, ΑΣ
+    for (const name of ['IX', '\u0130x', '\u0391\u03a3']) {
+      expect(folded.rewrite(`select * from ${name}`, plain)).toMatchObject({ code: 'SQL_REFUSED_TABLE' });
+    }
+  });
+
   it.each([
     'with orders_shadow as (select 1) select * from orders',
     'with a as (select 1), `ORDERS_shadow` (b) as (select 1) select * from orders',
@@ -444,6 +453,7 @@ describe('words that are a table name on some server', () => {
     'explain analyze update orders join items on 1 set orders.n = 1',
     'select * from branches offset, secrets',
     'select * from ((select 1) offset, secrets)',
+    'select * from (select 1) window, secrets',
     'insert into orders select * from (select 1) returning, secrets',
   ])('%s', (sql) => {
     expect(code(sql)).toBe('SQL_NOT_UNDERSTOOD');
