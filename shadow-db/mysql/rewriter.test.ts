@@ -451,6 +451,7 @@ describe('words that are a table name on some server', () => {
     'explain partitions orders',
     'describe format = json branches',
     'explain analyze update orders join items on 1 set orders.n = 1',
+    'explain analyze format = tree with w as (select 1) delete orders from orders join w',
     'select * from branches offset, secrets',
     'select * from ((select 1) offset, secrets)',
     'select * from (select 1) window, secrets',
@@ -468,6 +469,10 @@ describe('words that are a table name on some server', () => {
     ['delete quick from orders', 'delete quick from `orders_shadow`'],
     ['select 1 from items, lateral (select 1) d', 'select 1 from `items_shadow` AS `items`, lateral (select 1) d'],
     ['explain extended select 1 from orders', 'explain extended select 1 from `orders_shadow` AS `orders`'],
+    [
+      'explain analyze format = tree with w as (select 1) select 1 from orders',
+      'explain analyze format = tree with w as (select 1) select 1 from `orders_shadow` AS `orders`',
+    ],
     ['explain analyze select 1 from orders', 'explain analyze select 1 from `orders_shadow` AS `orders`'],
     [
       'select 1 from orders offset 2 rows fetch first 1 rows only',

@@ -124,14 +124,14 @@ export abstract class SessionParser extends WriteParser {
     this.at += 1;
     if (this.peek() === W.FOR) this.fail('SQL_ADMIN', 'EXPLAIN of another connection');
     const options = this.at;
+    let analyzed = false;
     for (;;) {
       if (this.peek() === W.FORMAT && this.peek(1) === 61) this.at += 3;
-      else if (!this.take(W.EXTENDED) && !this.take(W.PARTITIONS) && !this.take(W.ANALYZE)) break;
+      else if (this.take(W.ANALYZE)) analyzed = true;
+      else if (!this.take(W.EXTENDED) && !this.take(W.PARTITIONS)) break;
     }
     const id = this.peek();
     if (id === T.end) this.fail('SQL_NOT_UNDERSTOOD', 'expected a statement or a table');
-    // MySQL runs what it analyzes
-    if (this.peek(-1) === W.ANALYZE && id !== W.SELECT) this.fail('SQL_NOT_UNDERSTOOD', 'expected SELECT');
     const isStatement =
       id === W.SELECT ||
       id === W.INSERT ||
@@ -144,6 +144,8 @@ export abstract class SessionParser extends WriteParser {
       if (id === W.WITH) this.commonTableExpressions();
       if (this.peek() === 40) this.selectQuery();
       else this.dataStatement();
+      // MySQL runs what it analyzes
+      if (analyzed && this.verb !== 'select') this.fail('SQL_NOT_UNDERSTOOD', 'expected SELECT', options);
       this.explained = this.verb;
       this.verb = 'explain';
       return;
