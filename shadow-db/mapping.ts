@@ -1,6 +1,7 @@
 import { type Claim, claims, overlap, parseClaim, rank } from './claim.js';
 import {
   checkSuffix,
+  foldName,
   isShadowName,
   isShortened,
   type NameLimit,
@@ -152,7 +153,7 @@ export class Mapping {
 
   /** What makes two names of tables or schemas equal on this server. */
   fold(name: string): string {
-    return this.ignoreCase ? name.toLowerCase() : name;
+    return this.ignoreCase ? foldName(name) : name;
   }
 
   private lookUp(schema: string, table: string): Looked {

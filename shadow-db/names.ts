@@ -56,6 +56,13 @@ export function isShadowName(name: string, suffix: string): boolean {
   return name.length >= suffix.length && name.slice(-suffix.length).toLowerCase() === suffix.toLowerCase();
 }
 
+/**
+ * Lower case, as servers make it: letter by letter. JavaScript makes two letters of İ, and another Σ of one that ends a word.
+ */
+export function foldName(name: string): string {
+  return name.replace(/[\u0130\u03a3]/g, (letter) => (letter === '\u0130' ? 'i' : '\u03c3')).toLowerCase();
+}
+
 /** Throws ShadowNameError unless the suffix can be part of a name and leaves room for the rest. */
 export function checkSuffix(suffix: string): void {
   if (!/^[A-Za-z0-9_$]{2,24}$/.test(suffix)) {

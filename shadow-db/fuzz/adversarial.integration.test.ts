@@ -114,6 +114,8 @@ describe.each(['table', 'schema'] as const)('statements made to slip through, mo
       `INSERT INTO orders (name) VALUES ${many("('x'),", 120_000)}('x')`,
       `WITH ${Array.from({ length: 20_000 }, (_, at) => `c${at} AS (SELECT 1)`).join(', ')} SELECT name FROM orders`,
       many('SELECT name FROM orders ', 40_000),
+      `UPDATE ${Array.from({ length: 60_000 }, (_, at) => `orders a${at}`).join(', ')} SET ${many('n = 1, ', 60_000)}n = 1`,
+      `UPDATE ${Array.from({ length: 30_000 }, (_, at) => `orders a${at}`).join(', ')} SET ${Array.from({ length: 30_000 }, (_, at) => `${prey.database}.a${at}.n = 1`).join(', ')}`,
     ];
     for (const sql of texts) {
       const startMs = performance.now();

@@ -123,7 +123,14 @@ export abstract class ExpressionParser extends Reader {
 
   /** After a query in brackets: the bracket around it is a query too. */
   protected goesOnAsQuery(): boolean {
+    this.checkMySqlAlias();
     return this.peek() === 41 || (this.flags() & (F.setOperator | F.queryTail)) !== 0;
+  }
+
+  /** Words that begin a clause on MariaDB; on MySQL they may be a table's alias, and a comma goes on with the next table. */
+  protected checkMySqlAlias(): void {
+    const id = this.peek();
+    if ((id === W.OFFSET || id === W.RETURNING || id === W.WINDOW) && this.peek(1) === 44) this.unexpected();
   }
 
   protected enter(): void {
@@ -233,13 +240,14 @@ export abstract class ExpressionParser extends Reader {
     this.at += 1;
   }
 
-  private unexpected(): never {
+  protected unexpected(): never {
     return this.fail('SQL_NOT_UNDERSTOOD', 'an unexpected word');
   }
 
   private beforeBracket(id: number, flags: number, scope: Scope, call: number): void {
     if ((flags & (F.function | F.mysqlFunction | F.mariadbFunction)) !== 0) {
       this.checkFunction(flags);
+      if (id === W.DEFAULT && this.defaultAt === -1) this.defaultAt = this.starts[this.at]!;
       if (id === W.AGAINST && this.peek(-1) !== 41) this.fail('SQL_FUNCTION', 'AGAINST without MATCH');
       this.at += 1;
       this.bracketed(scope, id);

@@ -31,6 +31,9 @@ const ofTheSchema = new Set(
    VIEW_TABLE_USAGE`.split(/\s+/),
 );
 
+/** The server takes what follows for the name of a file: `#mysql50#orders` is the table `orders`, which a pattern would not know. */
+const fileName = /^#mysql50#/i;
+
 /** Hostile text could bring any number of names. */
 const mostPlaces = 10_000;
 
@@ -93,6 +96,7 @@ export class Places {
   private refusalOf(schema: string, table: string): SqlRefusalCode | undefined {
     const { mapping } = this;
     if (mapping.isShadowName(schema, table)) return 'SQL_SHADOW_NAME';
+    if (fileName.test(table)) return 'SQL_REFUSED_TABLE';
     const tableClass = mapping.classOf(schema, table);
     if (tableClass === 'refuse') return 'SQL_REFUSED_TABLE';
     if (tableClass !== undefined) return undefined;

@@ -23,7 +23,10 @@ export abstract class QueryParser extends TableParser {
     const recursive = this.take(W.RECURSIVE);
     if (recursive) this.namesAhead();
     do {
-      const name = asciiFold(this.nameOf(this.name()));
+      const token = this.name();
+      const name = asciiFold(this.nameOf(token));
+      // a part with the name of a shadow table would hide it
+      if (this.mayBeShadow(token)) this.note(-1, token, inner(undefined));
       if (this.peek() === 40) this.nameList();
       this.expect(W.AS, 'AS in WITH');
       this.laterCommonTables.delete(name);

@@ -1,4 +1,5 @@
 import { Refusal, type SqlRefusalCode } from '../codes.js';
+import { foldName } from '../names.js';
 import type { Verb } from '../rewriter.js';
 import { Lexer, type LexMode } from './lexer.js';
 import type { DeleteTarget, Qualifier, TableUse } from './statement.js';
@@ -30,8 +31,8 @@ export interface ParseOptions extends LexMode {
   functions: ReadonlySet<string>;
 }
 
-/** InnoDB reads with shared locks in these, mostly at every isolation level. */
-const lockingVerbs: ReadonlySet<Verb> = new Set(['insert', 'replace', 'update', 'delete', 'set']);
+/** InnoDB reads with shared locks in these, mostly at every isolation level: all that is no SELECT. */
+const lockingVerbs: ReadonlySet<Verb> = new Set(['insert', 'replace', 'update', 'delete', 'set', 'show']);
 
 /** Walks over the tokens of one statement; what the parser finds is collected here. One object reads many statements, one at a time. */
 export class Reader {
@@ -53,6 +54,10 @@ export class Reader {
   lockedAt = -1;
   /** UPDATE over several tables with an unqualified assignment: which is written is not certain. Its offset; -1: none. */
   uncertainWriteAt = -1;
+  /** `DEFAULT(column)`: its offset; -1: none. */
+  defaultAt = -1;
+  /** What is explained. The server reads some rows to plan it, with the locks that the statement itself would take. */
+  explained: Verb = 'other';
 
   /** Reads the tokens. Throws Refusal. */
   protected open(sql: string, options: ParseOptions): void {
@@ -71,6 +76,8 @@ export class Reader {
     if (this.schemas.length > 0) this.schemas = [];
     this.lockedAt = -1;
     this.uncertainWriteAt = -1;
+    this.defaultAt = -1;
+    this.explained = 'other';
   }
 
   /** Id of the token there: see `T` and `W`. */
@@ -86,12 +93,10 @@ export class Reader {
 
   /** Why the server locks rows that this statement only reads; undefined: it does not. */
   get lockingReads(): string | undefined {
-    const { verb, options } = this;
-    if (options.serializable) {
-      const isOnlyShown = verb === 'explain' || verb === 'describe' || verb === 'show';
-      return isOnlyShown ? undefined : 'a SERIALIZABLE transaction locks what it reads';
-    }
-    return lockingVerbs.has(verb) && !options.readLocks ? 'a statement that writes locks what it reads' : undefined;
+    const { options } = this;
+    const verb = this.verb === 'explain' ? this.explained : this.verb;
+    if (options.serializable) return 'a SERIALIZABLE transaction locks what it reads';
+    return lockingVerbs.has(verb) && !options.readLocks ? 'what is no SELECT locks what it reads' : undefined;
   }
 
   /** Takes both words, or none. */
@@ -169,7 +174,7 @@ export class Reader {
 
   foldedName(token: number): string {
     const name = this.nameOf(token);
-    return this.options.ignoreCase ? name.toLowerCase() : name;
+    return this.options.ignoreCase ? foldName(name) : name;
   }
 
   protected fail(code: SqlRefusalCode, detail: string, token = this.at): never {

@@ -63,7 +63,12 @@ export class Redirector {
     if (use.write) throw new Refusal('SQL_REAL_WRITE', `write to ${use.database}.${use.table}`, offset);
     if (place.kind === 'real-read') {
       if (parser.lockedAt !== -1) throw new Refusal('SQL_REAL_LOCK', `lock on ${use.table}`, parser.lockedAt);
-      const { lockingReads } = parser;
+      // the server works the default out, which may draw from a sequence; that of a shadow table draws from its twin
+      if (parser.defaultAt !== -1) {
+        throw new Refusal('SQL_SEQUENCE', `a default, maybe of ${use.table}`, parser.defaultAt);
+      }
+      // a table that is only described takes no alias
+      const lockingReads = use.aliasAt === -1 ? undefined : parser.lockingReads;
       if (lockingReads !== undefined) throw new Refusal('SQL_REAL_LOCK', `${lockingReads} of ${use.table}`, offset);
       if (parser.uncertainWriteAt !== -1) {
         throw new Refusal('SQL_AMBIGUOUS', `the assignment might write to ${use.table}`, parser.uncertainWriteAt);

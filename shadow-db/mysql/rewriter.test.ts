@@ -404,6 +404,86 @@ describe('a server that ignores case in names', () => {
   });
 });
 
+describe('names that reach another table than they say', () => {
+  it('#mysql50# makes a table of the name of a file', () => {
+    const wide = createRewriter({ ...options, tables: { '*': 'real-read', orders: 'shadow', secrets: 'refuse' } });
+    for (const name of ['#mysql50#secrets', '#mysql50#orders', '#MYSQL50#orders']) {
+      for (const sql of [`select 1 from \`${name}\``, `select 1 from app.\`${name}\``, `desc \`${name}\``]) {
+        expect(wide.rewrite(sql, plain)).toMatchObject({ code: 'SQL_REFUSED_TABLE' });
+      }
+    }
+  });
+
+  it('letters that servers fold otherwise than JavaScript', () => {
+    const tables = { '*': 'real-read', ix: 'refuse', '\u03b1\u03c3': 'refuse' } as const;
+    const folded = createRewriter({ ...options, tables, ignoreCase: true });
+    // İx, ΑΣ
+    for (const name of ['IX', '\u0130x', '\u0391\u03a3']) {
+      expect(folded.rewrite(`select * from ${name}`, plain)).toMatchObject({ code: 'SQL_REFUSED_TABLE' });
+    }
+  });
+
+  it.each([
+    'with orders_shadow as (select 1) select * from orders',
+    'with a as (select 1), `ORDERS_shadow` (b) as (select 1) select * from orders',
+    'insert into items with recursive orders_shadow as (select 1) select * from orders',
+  ])('a WITH part that would hide the shadow table: %s', (sql) => {
+    expect(code(sql)).toBe('SQL_SHADOW_NAME');
+  });
+
+  it('a default may draw from the sequence of a real table', () => {
+    expect(code('select default(id) from branches')).toBe('SQL_SEQUENCE');
+    expect(code('select 1 from orders o where o.a = (select default(b.id) from branches b)')).toBe('SQL_SEQUENCE');
+    expect(code('update orders set a = default(a)')).toBe(
+      'rewrite: update `orders_shadow` AS `orders` set a = default(a)',
+    );
+    expect(code('insert into orders select a from branches on duplicate key update a = default')).toMatch(/^rewrite/);
+  });
+});
+
+describe('words that are a table name on some server', () => {
+  it.each([
+    'insert quick orders values (1)',
+    'select * from lateral branches',
+    'select * from orders join lateral branches b',
+    'with c as (select 1) select * from lateral c',
+    'desc extended branches',
+    'explain partitions orders',
+    'describe format = json branches',
+    'explain analyze update orders join items on 1 set orders.n = 1',
+    'explain analyze format = tree with w as (select 1) delete orders from orders join w',
+    'select * from branches offset, secrets',
+    'select * from ((select 1) offset, secrets)',
+    'select * from (select 1) window, secrets',
+    'insert into orders select * from (select 1) returning, secrets',
+  ])('%s', (sql) => {
+    expect(code(sql)).toBe('SQL_NOT_UNDERSTOOD');
+    expect(schema.rewrite(sql, plain)).toMatchObject({ code: 'SQL_NOT_UNDERSTOOD' });
+  });
+
+  it('a table named quick', () => {
+    expect(code('update quick branches, orders set orders.n = branches.n')).toBe('SQL_UNCLASSED_TABLE');
+  });
+
+  it.each([
+    ['delete quick from orders', 'delete quick from `orders_shadow`'],
+    ['select 1 from items, lateral (select 1) d', 'select 1 from `items_shadow` AS `items`, lateral (select 1) d'],
+    ['explain extended select 1 from orders', 'explain extended select 1 from `orders_shadow` AS `orders`'],
+    [
+      'explain analyze format = tree with w as (select 1) select 1 from orders',
+      'explain analyze format = tree with w as (select 1) select 1 from `orders_shadow` AS `orders`',
+    ],
+    ['explain analyze select 1 from orders', 'explain analyze select 1 from `orders_shadow` AS `orders`'],
+    [
+      'select 1 from orders offset 2 rows fetch first 1 rows only',
+      'select 1 from `orders_shadow` AS `orders` offset 2 rows fetch first 1 rows only',
+    ],
+    ['insert into orders select 1 returning id, n', 'insert into `orders_shadow` select 1 returning id, n'],
+  ])('where it is the keyword: %s', (sql, expected) => {
+    expect(code(sql)).toBe(`rewrite: ${expected}`);
+  });
+});
+
 describe('reads that lock real rows', () => {
   const strict = createRewriter({ ...options, readLocks: false });
 
@@ -418,6 +498,12 @@ describe('reads that lock real rows', () => {
     'delete orders from orders join branches using (id)',
     'with w as (select a from branches) delete from orders where a in (select a from w)',
     'set @a = (select max(a) from branches)',
+    // to plan it the server reads rows by their keys, and locks them
+    'explain update orders o join branches b on 1 set o.a = b.a',
+    'explain insert into orders select * from branches where id = 1',
+    'explain format = json delete from orders where a = (select a from branches where id = 1)',
+    'show tables where (select 1 from branches)',
+    'show columns from branches where exists (select 1 from branches)',
   ])('%s', (sql) => {
     expect(strict.rewrite(sql, plain)).toMatchObject({ action: 'refuse', code: 'SQL_REAL_LOCK' });
     expect(table.rewrite(sql, plain)).toMatchObject({ action: 'rewrite' });
@@ -426,7 +512,8 @@ describe('reads that lock real rows', () => {
   it.each([
     'select * from branches, orders',
     'select max(a) from branches into @a',
-    'explain update orders o join branches b on 1 set o.a = b.a',
+    'explain select * from branches where id = 1',
+    'show columns from branches where exists (select 1 from orders)',
     'insert into orders select * from items',
     'insert into orders select table_name from information_schema.tables',
   ])('%s: none', (sql) => {
@@ -464,6 +551,10 @@ describe('SERIALIZABLE, in which every read of a transaction locks', () => {
     }
     expect(table.rewrite('select * from orders', context)).toMatchObject({ action: 'rewrite' });
     expect(table.rewrite('show create table branches', context)).toMatchObject({ action: 'rewrite' });
+    expect(table.rewrite('describe branches', context)).toMatchObject({ action: 'rewrite' });
+    for (const sql of ['show tables where (select 1 from branches)', 'explain select 1 from branches where id = 1']) {
+      expect(table.rewrite(sql, context)).toMatchObject({ code: 'SQL_REAL_LOCK' });
+    }
     expect(table.rewrite("set tx_isolation = 'READ-COMMITTED'", context)).toMatchObject({ action: 'pass' });
   });
 });
@@ -581,6 +672,11 @@ describe('where a name or a value ends', () => {
       "select * from ((values (null, 'k')) as v cross join orders)",
       "rewrite: select * from ((values (null, 'k')) as v cross join `orders_shadow` AS `orders`)",
     ],
+    [
+      "select * from orders o, json_table(concat(o.a, (select b from items)), '$' columns (a int path '$')) j",
+      "rewrite: select * from `orders_shadow` o, json_table(concat(o.a, (select b from `items_shadow` AS `items`)), '$' columns (a int path '$')) j",
+    ],
+    ["select * from json_table('1', '$' columns (a int path '$' default escape(1) on empty)) j", 'SQL_FUNCTION'],
     [
       "select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",
       "pass: select * from json_table(?, '$' columns (n for ordinality, a int path '$')) j",

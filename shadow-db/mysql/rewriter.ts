@@ -133,8 +133,9 @@ class MySqlRewriter implements Rewriter {
     const first = this.once(sql, context, database, ansiQuotes ?? false, noBackslashEscapes ?? false);
     if (ansiQuotes !== undefined && noBackslashEscapes !== undefined) return first;
     const { sawDoubleQuote, sawBackslash } = this.parser.lexer;
-    // a backslash may first show in another reading, so both are tried wherever a quote is
-    const quotes = ansiQuotes === undefined && sawDoubleQuote ? [false, true] : [ansiQuotes ?? false];
+    // a quote or a backslash may first show in another reading, so both are tried wherever one of them is
+    const mayQuote = sawDoubleQuote || (sawBackslash && sql.includes('"'));
+    const quotes = ansiQuotes === undefined && mayQuote ? [false, true] : [ansiQuotes ?? false];
     const mayEscape = sawBackslash || (sawDoubleQuote && sql.includes('\\'));
     const escapes = noBackslashEscapes === undefined && mayEscape ? [false, true] : [noBackslashEscapes ?? false];
     for (const quote of quotes) {

@@ -393,6 +393,16 @@ describe('what is refused, though the server would take it or act on it', () => 
     ['SELECT * FROM mysql.user', 0, 'SQL_OTHER_SCHEMA'],
     ['SELECT * FROM s', 0, 'SQL_UNCLASSED_TABLE'],
     ['SELECT * FROM o_shadow', 0, 'SQL_SHADOW_NAME'],
+    // no keywords here: 1146 tells that the server looked for a table of that name
+    ['SELECT * FROM lateral b', 1146, 'SQL_NOT_UNDERSTOOD'],
+    ['UPDATE quick b, o SET o.n = b.n', 1146, 'SQL_UNCLASSED_TABLE'],
+    ['DESC extended id', 0, 'SQL_NOT_UNDERSTOOD'],
+    ['DESC partitions b', 0, 'SQL_NOT_UNDERSTOOD'],
+    // 1630: it looked for a stored function
+    ["SELECT 1 FROM JSON_TABLE(escape(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
+    ["SELECT 1 FROM JSON_TABLE(1 + columns(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
+    ["SELECT 1 FROM JSON_TABLE(against(1), '$' COLUMNS (a INT PATH '$')) j", 1630, 'SQL_FUNCTION'],
+    ["SELECT 1 FROM JSON_TABLE(NEXT VALUE FOR ordinality, '$' COLUMNS (a INT PATH '$')) j", 1146, 'SQL_SEQUENCE'],
     // the server compares the schema of a target, the aliased shadow would answer
     [`DELETE people FROM ${other}.people`, 1109, 'SQL_AMBIGUOUS'],
   ])('%s: the server says %i, shadow traffic %s', async (sql, errno, code) => {
@@ -421,6 +431,72 @@ describe('what is refused, though the server would take it or act on it', () => 
     await connection.query(result.action === 'rewrite' ? result.sql : '');
     await connection.query('ROLLBACK');
     expect((await outcome('DELETE FROM i_shadow WHERE id = 77')).affectedRows).toBe(1);
+  });
+});
+
+describe('what the server does beside the statement', () => {
+  const blocked = async (sql: string, isolation = 'REPEATABLE READ'): Promise<boolean> => {
+    const [reader, writer] = await Promise.all([createConnection(url), createConnection(url)]);
+    try {
+      await reader.query(`USE ${database}`);
+      await reader.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
+      await reader.query('START TRANSACTION');
+      await reader.query(sql);
+      await writer.query('SET innodb_lock_wait_timeout = 1');
+      const { errno } = await outcome(`UPDATE ${database}.b SET n = n + 1`, writer);
+      expect([0, 1205]).toContain(errno);
+      return errno === 1205;
+    } finally {
+      await Promise.all([reader.end(), writer.end()]);
+    }
+  };
+
+  it('EXPLAIN of a statement that writes locks the rows by which it is planned', async () => {
+    const strict = createRewriter({
+      dialect: 'mysql',
+      mode: 'table',
+      database,
+      tables: { o: 'shadow', b: 'real-read' },
+    });
+    expect(await blocked('EXPLAIN SELECT * FROM b WHERE id = 1')).toBe(false);
+    for (const sql of [
+      'EXPLAIN INSERT INTO {} SELECT * FROM b WHERE id = 1',
+      'EXPLAIN UPDATE {} SET n = (SELECT n FROM b WHERE id = 1)',
+      'EXPLAIN DELETE FROM {} WHERE id = (SELECT n FROM b WHERE id = 1)',
+    ]) {
+      expect({ sql, blocked: await blocked(sql.replace('{}', 'o_shadow')) }).toEqual({ sql, blocked: true });
+      expect(strict.rewrite(sql.replace('{}', 'o'), context)).toMatchObject({ code: 'SQL_REAL_LOCK' });
+    }
+  });
+
+  it('a subquery of SHOW locks what it reads', async () => {
+    const sql = 'SHOW TABLES WHERE EXISTS (SELECT n FROM b WHERE id = 1)';
+    const strict = createRewriter({ dialect: 'mysql', mode: 'table', database, tables: { b: 'real-read' } });
+    expect(await blocked(sql, 'READ COMMITTED')).toBe(true);
+    expect(strict.rewrite(sql, context)).toMatchObject({ code: 'SQL_REAL_LOCK' });
+    expect(await blocked('SHOW CREATE TABLE b', 'SERIALIZABLE')).toBe(false);
+    expect(rewriter.rewrite(sql, { ...context, serializable: true })).toMatchObject({ code: 'SQL_REAL_LOCK' });
+  });
+
+  it('DEFAULT(column) draws from the sequence of the default', async () => {
+    await connection.query('CREATE SEQUENCE numbers NOCACHE');
+    await connection.query('CREATE TABLE numbered (id INT DEFAULT (NEXTVAL(numbers)))');
+    await connection.query('INSERT INTO numbered VALUES (1)');
+    await connection.query('SELECT DEFAULT(id) FROM numbered');
+    expect((await connection.query('SELECT NEXTVAL(numbers) AS next'))[0]).toEqual([{ next: 2 }]);
+    await connection.query('DROP TABLE numbered');
+    await connection.query('DROP SEQUENCE numbers');
+  });
+
+  it('#mysql50# in a name is that of a file', async () => {
+    expect((await outcome('SELECT id FROM `#mysql50#o`')).errno).toBe(0);
+    // open under a second name, the table could not be dropped
+    await connection.query('FLUSH TABLES `#mysql50#o`');
+  });
+
+  it('a WITH part hides the shadow table', async () => {
+    const sql = 'WITH o_shadow AS (SELECT 4711 AS id) SELECT id FROM o_shadow AS o';
+    expect((await connection.query(sql))[0]).toEqual([{ id: 4711 }]);
   });
 });
 

@@ -12,9 +12,8 @@ const plainShows = new Set(
 /** Session variables whose change would make this rewriter's reading, or the isolation, wrong. */
 const refusedSettings = new Set(
   `sql_mode old_mode sql_log_bin sql_log_off gtid_next gtid_domain_id gtid_seq_no server_id pseudo_thread_id pseudo_slave_mode
-   pseudo_replica_mode system_versioning_asof system_versioning_alter_history default_database init_connect`.split(
-    /\s+/,
-  ),
+   pseudo_replica_mode system_versioning_asof system_versioning_alter_history default_database init_connect skip_replication
+   wsrep_on standard_compliant_cte innodb_ft_user_stopword_table`.split(/\s+/),
 );
 const refusedSettingWords = new Set('PASSWORD ROLE DEFAULT STATEMENT RESOURCE GLOBAL PERSIST PERSIST_ONLY'.split(' '));
 /**
@@ -124,9 +123,12 @@ export abstract class SessionParser extends WriteParser {
   protected explain(): void {
     this.at += 1;
     if (this.peek() === W.FOR) this.fail('SQL_ADMIN', 'EXPLAIN of another connection');
+    const options = this.at;
+    let analyzed = false;
     for (;;) {
       if (this.peek() === W.FORMAT && this.peek(1) === 61) this.at += 3;
-      else if (!this.take(W.EXTENDED) && !this.take(W.PARTITIONS) && !this.take(W.ANALYZE)) break;
+      else if (this.take(W.ANALYZE)) analyzed = true;
+      else if (!this.take(W.EXTENDED) && !this.take(W.PARTITIONS)) break;
     }
     const id = this.peek();
     if (id === T.end) this.fail('SQL_NOT_UNDERSTOOD', 'expected a statement or a table');
@@ -142,9 +144,14 @@ export abstract class SessionParser extends WriteParser {
       if (id === W.WITH) this.commonTableExpressions();
       if (this.peek() === 40) this.selectQuery();
       else this.dataStatement();
+      // MySQL runs what it analyzes
+      if (analyzed && this.verb !== 'select') this.fail('SQL_NOT_UNDERSTOOD', 'expected SELECT', options);
+      this.explained = this.verb;
       this.verb = 'explain';
       return;
     }
+    // `describe extended x` is the column x of a table `extended`
+    if (this.at !== options) this.fail('SQL_NOT_UNDERSTOOD', 'expected a statement');
     this.uses.push(this.tableName(false));
     if (this.atName() || this.peek() === T.string) this.at += 1;
     this.verb = 'describe';

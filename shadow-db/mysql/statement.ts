@@ -33,6 +33,8 @@ export class Scope {
   /** Tables; for derived tables and WITH parts the token of their name. */
   readonly entries: (TableUse | number)[] = [];
   private index: Map<string, Visible> | undefined;
+  /** Of tables only, by schema and name. */
+  private qualifiedIndex: Map<string, Visible> | undefined;
 
   constructor(parent: Scope | undefined, bare: boolean) {
     this.parent = parent;
@@ -42,7 +44,10 @@ export class Scope {
   /** What this block itself says of a name. `database`: where the qualifier names one. */
   own(namer: Namer, name: string, database?: string): Visible | undefined {
     const { entries } = this;
-    if (entries.length > fewNames && database === undefined) return this.indexed(namer).get(name);
+    if (entries.length > fewNames) {
+      if (database === undefined) return this.indexed(namer).get(name);
+      return this.qualified(namer).get(`${database}\0${name}`);
+    }
     let found: Visible | undefined;
     for (const entry of entries) {
       if (nameOf(namer, entry) !== name) continue;
@@ -72,6 +77,18 @@ export class Scope {
       index.set(name, index.has(name) ? 'ambiguous' : typeof entry === 'number' ? 'derived' : entry);
     }
     this.index = index;
+    return index;
+  }
+
+  private qualified(namer: Namer): Map<string, Visible> {
+    if (this.qualifiedIndex !== undefined) return this.qualifiedIndex;
+    const index = new Map<string, Visible>();
+    for (const entry of this.entries) {
+      if (typeof entry === 'number') continue;
+      const name = `${entry.database}\0${nameOf(namer, entry)}`;
+      index.set(name, index.has(name) ? 'ambiguous' : entry);
+    }
+    this.qualifiedIndex = index;
     return index;
   }
 }

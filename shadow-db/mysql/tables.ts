@@ -62,7 +62,8 @@ export abstract class TableParser extends ExpressionParser {
   }
 
   private tableFactor(scope: Scope): void {
-    this.take(W.LATERAL);
+    // MariaDB has no LATERAL: there `lateral t` is a table of that name
+    if (this.peek() === W.LATERAL && this.peek(1) === 40) this.at += 1;
     const id = this.peek();
     if (id === 40) {
       if (this.tableGroup(scope)) this.derivedAlias(scope);
@@ -73,7 +74,7 @@ export abstract class TableParser extends ExpressionParser {
       return;
     }
     if (id === W.JSON_TABLE && this.peek(1) === 40) {
-      this.jsonTable();
+      this.jsonTable(scope);
       this.derivedAlias(scope);
       return;
     }
@@ -99,10 +100,15 @@ export abstract class TableParser extends ExpressionParser {
     this.uses.push(use);
   }
 
-  /** JSON_TABLE(document, path COLUMNS (…)): column definitions and paths; only plain expressions are let through. */
-  private jsonTable(): void {
+  /** JSON_TABLE(document, path COLUMNS (…)). Behind the document only literals, names and types are let through. */
+  private jsonTable(scope: Scope): void {
     this.at += 1;
-    let level = 0;
+    this.expect(40, '"("');
+    this.enter();
+    if (this.peek() === W.SELECT || this.peek() === W.VALUES) this.unexpected();
+    this.expression(scope, 0, W.JSON_TABLE, true);
+    this.expect(44, '","');
+    let level = 1;
     do {
       const token = this.at;
       const id = this.peek();
@@ -111,20 +117,15 @@ export abstract class TableParser extends ExpressionParser {
       if (id === 40) level += 1;
       if (id === 41) level -= 1;
       const flags = flagsOf[id]!;
-      if (this.peek() === 40 && (id >= firstWord || id === T.word || id === T.ident)) {
-        if ((flags & (F.function | F.beforeBracket | F.jsonTable)) === 0 || (flags & F.geometry) !== 0) {
-          this.fail('SQL_FUNCTION', 'an unknown function', token);
-        }
-        if ((flags & F.spaced) !== 0 && this.starts[this.at] !== this.ends[token]) {
-          this.fail('SQL_FUNCTION', 'a blank before the bracket', token);
-        }
+      if (this.peek() === 40 && (id >= firstWord || id === T.word || id === T.ident) && (flags & F.jsonTable) === 0) {
+        this.fail('SQL_FUNCTION', 'an unknown type', token);
       }
       const isPlain = id === W.ON || (id === W.FOR && this.peek() === W.ORDINALITY);
       if (!isPlain && (flags & F.notInExpression) !== 0) {
         this.fail('SQL_NOT_UNDERSTOOD', 'a query in JSON_TABLE', token);
       }
-      if (this.peek() === 46 && this.peek(2) === 46) this.fail('SQL_NOT_UNDERSTOOD', 'a name of three parts', token);
     } while (level > 0);
+    this.depth -= 1;
   }
 
   /** After "(" in FROM: a derived table (true, an alias follows) or references in brackets (false). */
@@ -169,6 +170,7 @@ export abstract class TableParser extends ExpressionParser {
   }
 
   private atImplicitAlias(): boolean {
+    this.checkMySqlAlias();
     return this.atName() && (this.flags() & F.afterTable) === 0;
   }
 

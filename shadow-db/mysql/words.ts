@@ -44,6 +44,7 @@ export const F = {
   beforeBracket: 1 << 7,
   /** No reserved words: "(" may follow them as types inside CONVERT only, since a stored function may have such a name. */
   convertType: 1 << 8,
+  /** May stand before "(" in the columns of JSON_TABLE. */
   jsonTable: 1 << 9,
   /** Opens a statement or a table reference: an expression that holds one was not understood. */
   notInExpression: 1 << 10,
@@ -63,6 +64,8 @@ export const F = {
   returning: 1 << 21,
   writeModifier: 1 << 22,
   queryTail: 1 << 23,
+  /** Goes by after DELETE only: `UPDATE quick t` names a table `quick`. */
+  deleteModifier: 1 << 24,
 } as const;
 
 const texts: string[] = Object.keys(W);
@@ -93,7 +96,10 @@ mark(
 mark(F.convertType, 'DATETIME TIME TIMESTAMP DATE YEAR BIT NVARCHAR');
 mark(
   F.jsonTable,
-  'DATETIME TIME TIMESTAMP DATE YEAR BIT NVARCHAR COLUMNS INT INTEGER BIGINT SMALLINT TINYINT MEDIUMINT',
+  `
+  DATETIME TIME TIMESTAMP DATE YEAR BIT NVARCHAR COLUMNS INT INTEGER BIGINT SMALLINT TINYINT MEDIUMINT CHAR CHARACTER VARCHAR NCHAR
+  DECIMAL DEC NUMERIC FLOAT DOUBLE REAL BINARY VARBINARY VARCHARACTER
+`,
 );
 mark(
   F.notInExpression | F.special,
@@ -123,7 +129,8 @@ mark(
   SQL_NO_CACHE SQL_CALC_FOUND_ROWS
 `,
 );
-mark(F.writeModifier, 'LOW_PRIORITY DELAYED HIGH_PRIORITY IGNORE QUICK');
+mark(F.writeModifier, 'LOW_PRIORITY DELAYED HIGH_PRIORITY IGNORE');
+mark(F.deleteModifier, 'LOW_PRIORITY IGNORE QUICK');
 mark(F.queryTail, 'ORDER LIMIT FOR LOCK OFFSET FETCH');
 mark(F.endsSelectList, 'FROM WHERE UNION EXCEPT INTERSECT ON RETURNING INTO FOR LOCK');
 mark(F.endsOn, `${afterTables} JOIN INNER CROSS LEFT RIGHT NATURAL STRAIGHT_JOIN USING`);

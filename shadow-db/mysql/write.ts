@@ -6,10 +6,13 @@ import { F, T, W } from './words.js';
 
 /** INSERT, REPLACE, UPDATE and DELETE. */
 export abstract class WriteParser extends QueryParser {
+  /** UPDATE: every table of the list may be written, since a column names none. */
+  private markedAll = false;
+
   protected insert(verb: Verb): void {
     this.verb = verb;
     this.at += 1;
-    this.modifiers();
+    this.modifiers(F.writeModifier);
     this.take(W.INTO);
     const target = this.target();
     const scope = bareScope(target);
@@ -32,8 +35,8 @@ export abstract class WriteParser extends QueryParser {
     if (this.take(W.RETURNING)) this.expression(bareScope(target), 0);
   }
 
-  private modifiers(): void {
-    while ((this.flags() & F.writeModifier) !== 0) this.at += 1;
+  private modifiers(which: number): void {
+    while ((this.flags() & which) !== 0) this.at += 1;
   }
 
   /** Reads VALUES, SET or a query; returns the names that a query's tables have. */
@@ -65,8 +68,9 @@ export abstract class WriteParser extends QueryParser {
 
   protected update(): void {
     this.verb = 'update';
+    this.markedAll = false;
     this.at += 1;
-    this.modifiers();
+    this.modifiers(F.writeModifier);
     const scope = inner(undefined);
     this.tableReferences(scope);
     // only tables of the list itself can be written, not those inside derived tables
@@ -111,6 +115,9 @@ export abstract class WriteParser extends QueryParser {
   }
 
   private writesAny(column: number, scope: Scope, listed: TableUse[]): void {
+    // once marked they stay so: each column would mark all of them again
+    if (this.markedAll) return;
+    this.markedAll = true;
     for (const use of listed) use.write = true;
     if ((listed.length !== 1 || scope.entries.length !== 1) && this.uncertainWriteAt === -1) {
       this.uncertainWriteAt = this.starts[column]!;
@@ -121,7 +128,7 @@ export abstract class WriteParser extends QueryParser {
     this.verb = 'delete';
     const start = this.at;
     this.at += 1;
-    this.modifiers();
+    this.modifiers(F.deleteModifier);
     if (this.peek() === W.HISTORY) this.fail('SQL_SYSTEM_TIME', 'DELETE HISTORY');
     if (!this.take(W.FROM)) {
       const targets = this.targets();
