@@ -34,6 +34,10 @@ const ofTheSchema = new Set(
 /** The server takes what follows for the name of a file: `#mysql50#orders` is the table `orders`, which a pattern would not know. */
 const fileName = /^#mysql50#/i;
 
+export function withoutFileMark(name: string): string {
+  return name.replace(fileName, '');
+}
+
 /** Hostile text could bring any number of names. */
 const mostPlaces = 10_000;
 

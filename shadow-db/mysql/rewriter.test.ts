@@ -769,6 +769,10 @@ describe('guard of real traffic', () => {
   ])('%s → %s', (sql, expected) => {
     expect(table.touchesShadowName(sql)).toBe(expected);
   });
+  it('knows a shadow table by the name of its file', () => {
+    expect(table.touchesShadowName('select 1 from `#mysql50#orders_shadow`')).toBe(true);
+    expect(table.touchesShadowName('select 1 from `#mysql50#orders`')).toBe(false);
+  });
   it('knows the shadow schema', () => {
     expect(schema.touchesShadowName('select 1 from app_shadow.orders')).toBe(true);
     expect(schema.touchesShadowName('select 1 from app.orders')).toBe(false);

@@ -4,6 +4,7 @@ import { Mapping, type MappingOptions } from '../mapping.js';
 import type { RewriteResult, SqlRewriter, Verb } from '../rewriter.js';
 import type { LexMode } from './lexer.js';
 import { Parser } from './parser.js';
+import { withoutFileMark } from './places.js';
 import type { Encoding, ParseOptions } from './reader.js';
 import { Redirector } from './redirect.js';
 import { T } from './words.js';
@@ -200,7 +201,7 @@ class MySqlRewriter implements Rewriter {
     for (let at = 0; at < lexer.count; at += 1) {
       const id = lexer.ids[at];
       if (id !== T.word && id !== T.ident) continue;
-      const name = lexer.nameAt(at);
+      const name = withoutFileMark(lexer.nameAt(at));
       if (this.mapping.mayBeShadowTable(name) || this.mapping.isShadowSchema(name)) return true;
     }
     return false;
