@@ -75,6 +75,12 @@ function table(): ConstructorParameters<typeof TestRuntime>[0] {
   return { mysql: { main: mysqlStore({ database, account: own(), tables }) } };
 }
 
+/** Text is not changed: only where a connection goes keeps the modes apart. */
+function schema(): ConstructorParameters<typeof TestRuntime>[0] {
+  const tables = { orders: 'shadow' } as const;
+  return { mysql: { main: mysqlStore({ database, mode: 'schema', account: own(), tables }) } };
+}
+
 function own() {
   return { user: account, passwordEnv: 'SHADOWLINE_TEST_SHADOW_PASSWORD' };
 }
@@ -873,12 +879,10 @@ describe('the run of a row', () => {
   });
 
   it('is in rows of mode schema as well', async () => {
-    const schema = `${database}_shadow`;
-    const tables = { orders: 'shadow' } as const;
-    use({ mysql: { main: mysqlStore({ database, mode: 'schema', schema, account: own(), tables }) } });
+    use(schema());
     const promised = pool({ connectionLimit: 1 }).promise();
     for (const run of ['one', 'two']) await inRun(run, () => promised.query(INSERT, [run, 1]));
-    expect(await runs(`${schema}.orders`)).toEqual(['one one', 'two two']);
+    expect(await runs(`${database}_shadow.orders`)).toEqual(['one one', 'two two']);
   });
 });
 
@@ -943,17 +947,7 @@ describe('stand-alone connection', () => {
 
 describe('other modes', () => {
   it('schema: the same names in the shadow schema', async () => {
-    use({
-      mysql: {
-        main: mysqlStore({
-          database,
-          mode: 'schema',
-          schema: `${database}_shadow`,
-          account: own(),
-          tables: { orders: 'shadow' },
-        }),
-      },
-    });
+    use(schema());
     const promised = pool().promise();
     await inShadow(async () => {
       await promised.query(INSERT, ['one', 1]);
@@ -976,6 +970,28 @@ describe('other modes', () => {
     expect(rows[0].me).toBe(`${account}@%`);
     // on the same server the account has no right to the real table: what it would do on another one
     expect(await inShadow(() => codeOf(promised.query(INSERT, ['x', 1])))).toBe('ER_TABLEACCESS_DENIED_ERROR');
+  });
+
+  it('keeps apart what a subclass of the driver’s opens', async () => {
+    use(schema());
+    const PoolConfig = require(internal('mysql2/lib/pool_config.js'));
+    class OwnPool extends mysql.Pool {
+      constructor() {
+        super({ config: new PoolConfig({ ...server, database }) });
+      }
+    }
+    class OwnConnection extends mysql.Connection {
+      constructor() {
+        super({ config: new mysql.ConnectionConfig({ ...server, database }) });
+      }
+    }
+    for (const one of [new OwnPool(), new OwnConnection()] as any[]) {
+      open.push(one);
+      await inShadow(() => one.promise().query(INSERT, [one.constructor.name, 1]));
+      await inReal(() => one.promise().query(INSERT, [one.constructor.name, 1]));
+    }
+    const both = ['OwnPool', 'OwnConnection'];
+    expect([await names(), await names(`${database}_shadow.orders`)]).toEqual([both, both]);
   });
 });
 

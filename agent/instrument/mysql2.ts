@@ -76,7 +76,8 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
         let twin: any;
         try {
           // whether it will write is not known yet: an unknown context gets an ordinary lease, and is looked at again when it writes
-          if (issueMode(runtime, 'mysql getConnection', false) !== undefined) twin = twinPool(shared, this, runtime);
+          if (issueMode(runtime, 'mysql getConnection', false) !== undefined)
+            twin = twinPool(shared, this, BasePool, runtime);
         } catch (error) {
           const refusal = refusalOf(runtime, error);
           if (refusal !== undefined) {
@@ -132,15 +133,18 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
   };
 }
 
-/** The twin of a pool, made when the first shadow operation asks for it. */
-function twinPool(shared: Shared, pool: any, runtime: AgentRuntime): any {
+/**
+ * The twin of a pool, made when the first shadow operation asks for it. It is of the driver's own class: a subclass may have a constructor that
+ * goes elsewhere, with an account of its own.
+ */
+function twinPool(shared: Shared, pool: any, BasePool: any, runtime: AgentRuntime): any {
   let twin = shared.poolTwins.get(pool);
   // a closed pool reports that itself
   if (pool._closed || twin?._closed === false) return twin;
   const store = shared.stores.require(pool.config.connectionConfig);
   const config = cloneConfig(pool.config);
   config.connectionConfig = twinConnectionConfig(pool.config.connectionConfig, store, runtime);
-  twin = new pool.constructor({ config });
+  twin = new BasePool({ config });
   shared.twinPools.set(twin, store);
   shared.poolTwins.set(pool, twin);
   shared.openPools.push(twin);
@@ -266,7 +270,8 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
       return own;
     const store = shared.stores.require(connection.config);
     const config = twinConnectionConfig(connection.config, store, runtime);
-    own = runtime.permitted(() => new connection.constructor({ config }));
+    // of the driver's own class, as the twin of a pool
+    own = runtime.permitted(() => new BaseConnection({ config }));
     shared.connectionTwins.set(connection, own);
     adopt(own, store);
     return own;
