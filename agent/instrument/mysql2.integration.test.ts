@@ -107,6 +107,17 @@ async function names(where = `${database}.orders`): Promise<string[]> {
   const [rows] = await ask(`SELECT who FROM ${where} ORDER BY id`);
   return rows.map((row: { who: string }) => row.who);
 }
+/** The server takes a session from its list a moment after it has closed it. */
+async function noSessionsOf(user: string): Promise<void> {
+  const sql = 'SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ? AND db LIKE ?';
+  let left = 1;
+  for (const untilMs = Date.now() + 3_000; left > 0 && Date.now() < untilMs; ) {
+    const [rows] = await ask(sql, [user, `${database}%`]);
+    left = Number(rows[0].n);
+  }
+  expect(left).toBe(0);
+}
+
 /** The tests' own view: always ordinary. */
 function ask(sql: string, values?: unknown[]): Promise<any> {
   return inReal(() => admin.query(sql, values));
@@ -372,13 +383,7 @@ describe('pool', () => {
     const one = mysql.createPool({ ...server, database });
     await inShadow(() => one.promise().query('SELECT 1'));
     await one.promise().end();
-    // the server takes the session from its list a moment after it has closed it
-    let left = 1;
-    for (const untilMs = Date.now() + 5_000; left > 0 && Date.now() < untilMs; ) {
-      const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
-      left = Number(rows[0].n);
-    }
-    expect(left).toBe(0);
+    await noSessionsOf(account);
   });
 
   it('passes the service’s session set-up on to twin connections', async () => {
@@ -992,6 +997,24 @@ describe('other modes', () => {
     }
     const both = ['OwnPool', 'OwnConnection'];
     expect([await names(), await names(`${database}_shadow.orders`)]).toEqual([both, both]);
+  });
+
+  it('keeps apart what the service sees through a Proxy', async () => {
+    use(schema());
+    const one = pool();
+    const lease: any = await inShadow(() => call((done) => one.getConnection(done)));
+    const alone = mysql.createConnection({ ...server, database });
+    const query = (connection: any, who: string) => codeOf(call((done) => connection.query(INSERT, [who, 1], done)));
+    // an ordinary statement must not land on the shadow connection
+    expect(await inReal(() => query(new Proxy(lease, {}), 'a'))).toBe('MODE_MISMATCH');
+    for (const [index, connection] of [new Proxy(lease, {}), new Proxy(alone, {}), alone].entries()) {
+      expect(await inShadow(() => query(connection, `s${index}`))).toBe('no error');
+    }
+    await new Promise((resolve) => new Proxy(alone, {}).end(resolve));
+    lease.release();
+    await call((done) => one.end(done));
+    expect([await names(), await names(`${database}_shadow.orders`)]).toEqual([[], ['s0', 's1', 's2']]);
+    await noSessionsOf(account);
   });
 });
 

@@ -33,7 +33,7 @@ export const mysql2Instrumentation: Instrumentation = {
   ],
 };
 
-/** Twin pools and connections are known across the three files, which are wrapped one by one. */
+/** Twin pools and connections are known across the three files, which are wrapped one by one, by their `keyOf`. */
 interface Shared {
   stores: MysqlStores;
   twinPools: WeakMap<object, MysqlStore>;
@@ -43,6 +43,11 @@ interface Shared {
   twins: WeakMap<object, MysqlTwin>;
   connectionTwins: WeakMap<object, any>;
 }
+/** What a pool or connection has in common with a Proxy of it: services wrap what they lease, and their calls come with the Proxy as `this`. */
+function keyOf(one: any): object {
+  return one._commands ?? one._allConnections ?? one;
+}
+
 const byRuntime = new WeakMap<AgentRuntime, Shared>();
 
 function sharedOf(runtime: AgentRuntime): Shared {
@@ -68,7 +73,7 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
     wrapMethod(prototype, 'getConnection', (original) => {
       return function getConnection(this: any, callback: (error: unknown, connection?: any) => void) {
         if (typeof callback !== 'function') return original.call(this, callback);
-        if (shared.twinPools.has(this)) {
+        if (shared.twinPools.has(keyOf(this))) {
           // the driver connects at once, if at all
           return runtime.permitted(() => original.call(this, bind(callback)));
         }
@@ -108,16 +113,16 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
       return function releaseConnection(this: any, connection: any) {
         // the service knows one pool only, and gives back to it what it got in shadow: ordinary work must not get that
         const { _pool: owner } = connection;
-        if (owner && owner !== this && shared.twinPools.has(owner)) return owner.releaseConnection(connection);
-        if (connection._pool && shared.twins.get(connection)?.broken) return connection.destroy();
+        if (owner && owner !== this && shared.twinPools.has(keyOf(owner))) return owner.releaseConnection(connection);
+        if (connection._pool && shared.twins.get(keyOf(connection))?.broken) return connection.destroy();
         return original.call(this, connection);
       };
     }),
     wrapMethod(prototype, 'end', (original) => {
       return function end(this: any, callback?: (error?: unknown) => void) {
-        const twin = shared.poolTwins.get(this);
+        const twin = shared.poolTwins.get(keyOf(this));
         if (twin === undefined || twin._closed) return original.call(this, callback);
-        shared.poolTwins.delete(this);
+        shared.poolTwins.delete(keyOf(this));
         shared.openPools = shared.openPools.filter((one) => one !== twin);
         if (typeof callback !== 'function') {
           twin.end(() => undefined);
@@ -138,15 +143,15 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
  * goes elsewhere, with an account of its own.
  */
 function twinPool(shared: Shared, pool: any, BasePool: any, runtime: AgentRuntime): any {
-  let twin = shared.poolTwins.get(pool);
+  let twin = shared.poolTwins.get(keyOf(pool));
   // a closed pool reports that itself
   if (pool._closed || twin?._closed === false) return twin;
   const store = shared.stores.require(pool.config.connectionConfig);
   const config = cloneConfig(pool.config);
   config.connectionConfig = twinConnectionConfig(pool.config.connectionConfig, store, runtime);
   twin = new BasePool({ config });
-  shared.twinPools.set(twin, store);
-  shared.poolTwins.set(pool, twin);
+  shared.twinPools.set(keyOf(twin), store);
+  shared.poolTwins.set(keyOf(pool), twin);
   shared.openPools.push(twin);
   // session set-up of the service (SET time_zone …) is meant for every connection
   twin.on('connection', (connection: any) => pool.emit('connection', connection));
@@ -162,7 +167,7 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     wrapMethod(prototype, 'addCommand', (original) => {
       driverAddCommand = original;
       return function addCommand(this: any, command: any) {
-        const twin = shared.twins.get(this);
+        const twin = shared.twins.get(keyOf(this));
         if (twin === undefined && runtime.state() === 'idle') return original.call(this, command);
         const kind = kindOf(command);
         if (kind === 'ClientHandshake' || this.config?.isServer) return original.call(this, command);
@@ -171,7 +176,7 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
           const context = issueMode(runtime, 'mysql command', false);
           if (context !== undefined && kind !== 'Quit') {
             const own = standAloneTwin(this, kind);
-            return issueOnTwin(own, shared.twins.get(own)!, command, kind);
+            return issueOnTwin(own, shared.twins.get(keyOf(own))!, command, kind);
           }
           watchCommand(runtime, shared.stores, command, kind, this);
           if (!pooled(this)) noteTransaction(this, command, kind);
@@ -186,8 +191,8 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     }),
     wrapMethod(prototype, 'connect', (original) => {
       return function connect(this: any, callback?: (...args: any[]) => unknown) {
-        const store = this._pool ? shared.twinPools.get(this._pool) : undefined;
-        if (store !== undefined && !shared.twins.has(this)) adopt(this, store);
+        const store = this._pool ? shared.twinPools.get(keyOf(this._pool)) : undefined;
+        if (store !== undefined && !shared.twins.has(keyOf(this))) adopt(this, store);
         if (typeof callback !== 'function' || runtime.state() === 'idle') return original.call(this, callback);
         return original.call(this, bind(callback));
       };
@@ -195,9 +200,9 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     ...['end', 'close'].map((name) =>
       wrapMethod(prototype, name, (original) => {
         return function ending(this: any, ...args: unknown[]) {
-          const twin = shared.connectionTwins.get(this);
+          const twin = shared.connectionTwins.get(keyOf(this));
           if (twin !== undefined) {
-            shared.connectionTwins.delete(this);
+            shared.connectionTwins.delete(keyOf(this));
             twin[name]();
           }
           return original.apply(this, args);
@@ -208,7 +213,7 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
 
   function adopt(connection: any, store: MysqlStore): MysqlTwin {
     const twin = new MysqlTwin(store, runtime);
-    shared.twins.set(connection, twin);
+    shared.twins.set(keyOf(connection), twin);
     twin.start(connection, (command) => driverAddCommand.call(connection, command));
     return twin;
   }
@@ -250,9 +255,8 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
 
   /** A closed connection has an addCommand of its own, which reports that. */
   function send(connection: any, command: any): any {
-    return Object.hasOwn(connection, 'addCommand')
-      ? connection.addCommand(command)
-      : driverAddCommand.call(connection, command);
+    const closed = connection._addCommandClosedState;
+    return (connection.addCommand === closed ? closed : driverAddCommand).call(connection, command);
   }
 
   /** The shadow twin of a connection that belongs to no pool. */
@@ -260,11 +264,11 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     if (pooled(connection)) {
       throw runtime.refuse('MODE_MISMATCH', 'a connection that was leased to ordinary work was used in shadow');
     }
-    if (openTransactions.has(connection)) {
+    if (openTransactions.has(keyOf(connection))) {
       throw runtime.refuse('MODE_MISMATCH', 'a shadow statement between BEGIN and COMMIT of an ordinary transaction');
     }
-    let own = shared.connectionTwins.get(connection);
-    const state = own === undefined ? undefined : shared.twins.get(own);
+    let own = shared.connectionTwins.get(keyOf(connection));
+    const state = own === undefined ? undefined : shared.twins.get(keyOf(own));
     // a lost twin is replaced, unless the service believes to be in a transaction: then it must hear of the loss
     if (own !== undefined && !(state?.lost && (kind === 'Query' || kind === 'Prepare') && !state.ledger.open))
       return own;
@@ -272,7 +276,7 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     const config = twinConnectionConfig(connection.config, store, runtime);
     // of the driver's own class, as the twin of a pool
     own = runtime.permitted(() => new BaseConnection({ config }));
-    shared.connectionTwins.set(connection, own);
+    shared.connectionTwins.set(keyOf(connection), own);
     adopt(own, store);
     return own;
   }
@@ -294,8 +298,9 @@ function noteTransaction(connection: any, command: any, kind: CommandKind): void
   const sql: unknown = kind === 'Query' ? command.sql : command.query;
   if (typeof sql !== 'string') return;
   const word = firstWord(sql);
-  if (word === 'begin' || word === 'start') openTransactions.add(connection);
-  else if (word === 'commit' || (word === 'rollback' && !/\bto\b/i.test(sql))) openTransactions.delete(connection);
+  if (word === 'begin' || word === 'start') openTransactions.add(keyOf(connection));
+  else if (word === 'commit' || (word === 'rollback' && !/\bto\b/i.test(sql)))
+    openTransactions.delete(keyOf(connection));
 }
 
 /**
