@@ -948,6 +948,43 @@ describe('stand-alone connection', () => {
     const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
     expect(Number(rows[0].n)).toBe(0);
   });
+
+  it('does not outlive the request in which it was made, whoever ends it later', async () => {
+    const context = shadowContext();
+    const connection = await runWith(context, () => mysqlPromise.createConnection({ ...server, database }));
+    await runWith<Promise<any>>(context, () => connection.query(INSERT, ['a', 1]));
+    const idle = { maxIdle: 1, idleTimeout: 1, gracefulEnd: true };
+    // with a timer of its own that ends idle connections, in the context of this request for good
+    const lazy = runWith(context, () => pool(idle));
+    await inReal(() => lazy.promise().query('SELECT 1'));
+    context.ended = true;
+    runWith(context, () => connection.end());
+    await noSessionsOf(server.user);
+    await noSessionsOf(account);
+  });
+
+  it('takes prepared statements from the mode that made them, and no other', async () => {
+    const context = shadowContext();
+    const options = { ...server, database, maxPreparedStatements: 2 };
+    const connection: any = await runWith(context, () => mysqlPromise.createConnection(options));
+    const closed = async () => {
+      const [rows] = await connection.query("SHOW SESSION STATUS LIKE 'Com_stmt_close'");
+      return Number(rows[0].Value);
+    };
+    const sql = 'SELECT who FROM orders WHERE id = ?';
+    const statement = await inReal<Promise<any>>(() => connection.prepare(sql));
+    for (const other of ['SELECT 1', 'SELECT 2']) await inShadow(() => connection.execute(other));
+    inShadow(() => connection.unprepare(sql));
+    inShadow(() => connection.unprepare('SELECT 1'));
+    await inShadow(() => connection.execute('SELECT 2'));
+    await inReal(() => statement.execute([1]));
+    expect([await inReal(closed), await inShadow(closed)]).toEqual([0, 1]);
+    // the driver closes the oldest in the context of the socket, which is of a request that has ended
+    context.ended = true;
+    for (let index = 0; index < 20; index++) await inReal(() => connection.execute(`SELECT ${index}`));
+    expect(await inReal(closed)).toBe(19);
+    connection.destroy();
+  });
 });
 
 describe('other modes', () => {

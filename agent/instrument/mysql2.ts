@@ -173,8 +173,10 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
         if (kind === 'ClientHandshake' || this.config?.isServer) return original.call(this, command);
         try {
           if (twin !== undefined) return issueOnTwin(this, twin, command, kind);
-          const context = issueMode(runtime, 'mysql command', false);
-          if (context !== undefined && kind !== 'Quit') {
+          // whoever ends it (a reaper of idle connections, the driver's own cache): refused, it would stay open on the server for good
+          const ends = kind === 'Quit' || kind === 'CloseStatement';
+          const context = ends ? undefined : issueMode(runtime, 'mysql command', false);
+          if (context !== undefined) {
             const own = standAloneTwin(this, kind);
             return issueOnTwin(own, shared.twins.get(keyOf(own))!, command, kind);
           }
@@ -195,6 +197,14 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
         if (store !== undefined && !shared.twins.has(keyOf(this))) adopt(this, store);
         if (typeof callback !== 'function' || runtime.state() === 'idle') return original.call(this, callback);
         return original.call(this, bind(callback));
+      };
+    }),
+    wrapMethod(prototype, 'unprepare', (original) => {
+      // forgets what the other mode has prepared with the same text, unless it goes where the statement went
+      return function unprepare(this: any, ...args: unknown[]) {
+        if (currentContext()?.mode !== 'shadow' || shared.twins.has(keyOf(this))) return original.apply(this, args);
+        const own = shared.connectionTwins.get(keyOf(this));
+        return own === undefined ? undefined : original.apply(own, args);
       };
     }),
     ...['end', 'close'].map((name) =>
