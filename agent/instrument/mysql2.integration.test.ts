@@ -585,6 +585,19 @@ describe('ordinary traffic', () => {
     expect(runtime.operations).toEqual([]);
     expect(await names()).toEqual(['a']);
   });
+
+  it.each<[string, object, (lease: any) => void]>([
+    ['released', {}, (lease) => lease.release()],
+    ['released and reset', { resetOnRelease: true }, (lease) => lease.release()],
+    ['destroyed', {}, (lease) => lease.destroy()],
+  ])('gets the connection that it waits for, when that is %s in shadow', async (_what, options, giveBack) => {
+    const promised = pool({ connectionLimit: 1, ...options }).promise();
+    const lease = await inReal(() => promised.getConnection());
+    const waiting = ['a', 'b'].map((who) => inReal(() => codeOf(promised.query(INSERT, [who, 1]))));
+    inShadow(() => giveBack(lease));
+    expect(await Promise.all(waiting)).toEqual(['no error', 'no error']);
+    expect([(await names()).sort(), await shadowNames(), runtime.refusals]).toEqual([['a', 'b'], [], []]);
+  });
 });
 
 describe('transactions and the ledger', () => {

@@ -1,6 +1,6 @@
 import { bind, currentContext, type ShadowContext } from '../context.js';
 import type { ShadowRefusedError } from '../errors.js';
-import { isRefusal, issueMode, refusalOf, wrapMethod } from '../redirect/issue.js';
+import { isRefusal, issueMode, outside, refusalOf, wrapMethod } from '../redirect/issue.js';
 import { bindEvents, type CommandKind, deliverRefusal, kindOf, redirectCommand } from '../redirect/mysql-command.js';
 import { watchCommand } from '../redirect/mysql-real.js';
 import { firstWord } from '../redirect/mysql-statement.js';
@@ -115,7 +115,9 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
         const { _pool: owner } = connection;
         if (owner && owner !== this && shared.twinPools.has(keyOf(owner))) return owner.releaseConnection(connection);
         if (connection._pool && shared.twins.get(keyOf(connection))?.broken) return connection.destroy();
-        return original.call(this, connection);
+        if (shared.twinPools.has(keyOf(this))) return original.call(this, connection);
+        // who waits for it, and the driver's own reset of it, are ordinary, whoever gives it back
+        return outside(() => original.call(this, connection));
       };
     }),
     wrapMethod(prototype, 'end', (original) => {
