@@ -598,6 +598,36 @@ describe('ordinary traffic', () => {
     expect(await Promise.all(waiting)).toEqual(['no error', 'no error']);
     expect([(await names()).sort(), await shadowNames(), runtime.refusals]).toEqual([['a', 'b'], [], []]);
   });
+
+  it('stays ordinary in callbacks that a shadow connection calls', async () => {
+    const { currentContext } = await import('../context.js');
+    const one = mysql.createPool({ ...server, database });
+    const lease: any = await inShadow(() => call((done) => one.getConnection(done)));
+    const modes = [];
+    for (const ask of ['ping', 'reset']) {
+      modes.push(await inReal(() => new Promise((resolve) => lease[ask](() => resolve(currentContext()?.mode)))));
+    }
+    lease.release();
+    modes.push(await inReal(() => new Promise((resolve) => one.end(() => resolve(currentContext()?.mode)))));
+    expect(modes).toEqual(['real', 'real', 'real']);
+  });
+
+  it('does not wait for shadow work when it ends its pool', async () => {
+    const one = mysql.createPool({ ...server, database });
+    const alone = mysql.createConnection({ ...server, database });
+    const who = [[...Array(12).keys()].map((index) => [`w${index}`])];
+    await inShadow(() => one.promise().query('INSERT INTO orders (who) VALUES ?', who));
+    for (const connection of [one, alone]) {
+      const rows = 'SELECT a.who FROM orders a, orders b, orders c, orders d';
+      const stream = inShadow<any>(() => connection.query(rows).stream());
+      await new Promise((resolve) => stream.once('readable', resolve));
+    }
+    const startedMs = performance.now();
+    await call((done) => one.end(done));
+    alone.end();
+    expect(performance.now() - startedMs).toBeLessThan(500);
+    await noSessionsOf(account);
+  });
 });
 
 describe('transactions and the ledger', () => {

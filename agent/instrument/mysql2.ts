@@ -1,7 +1,14 @@
 import { bind, currentContext, type ShadowContext } from '../context.js';
 import type { ShadowRefusedError } from '../errors.js';
 import { isRefusal, issueMode, outside, refusalOf, wrapMethod } from '../redirect/issue.js';
-import { bindEvents, type CommandKind, deliverRefusal, kindOf, redirectCommand } from '../redirect/mysql-command.js';
+import {
+  bindCommand,
+  bindEvents,
+  type CommandKind,
+  deliverRefusal,
+  kindOf,
+  redirectCommand,
+} from '../redirect/mysql-command.js';
 import { watchCommand } from '../redirect/mysql-real.js';
 import { firstWord } from '../redirect/mysql-statement.js';
 import { addressOf, cloneConfig, type MysqlStore, MysqlStores, twinConnectionConfig } from '../redirect/mysql-store.js';
@@ -123,21 +130,40 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
     wrapMethod(prototype, 'end', (original) => {
       return function end(this: any, callback?: (error?: unknown) => void) {
         const twin = shared.poolTwins.get(keyOf(this));
-        if (twin === undefined || twin._closed) return original.call(this, callback);
-        shared.poolTwins.delete(keyOf(this));
-        shared.openPools = shared.openPools.filter((one) => one !== twin);
-        if (typeof callback !== 'function') {
-          twin.end(() => undefined);
-          return original.call(this, callback);
+        if (twin !== undefined && !twin._closed) {
+          shared.poolTwins.delete(keyOf(this));
+          shared.openPools = shared.openPools.filter((one) => one !== twin);
+          endPool(twin);
         }
-        return original.call(this, (error: unknown) => twin.end(() => callback(error)));
+        return original.call(this, typeof callback === 'function' ? bind(callback) : callback);
       };
     }),
   ];
   return () => {
     for (const restore of restores) restore();
-    for (const twin of shared.openPools.splice(0)) if (!twin._closed) twin.end(() => undefined);
+    for (const twin of shared.openPools.splice(0)) if (!twin._closed) endPool(twin);
   };
+}
+
+/** Nobody waits for the end of a twin: what shadow work has left undone must not hold up the service's own end. */
+function endPool(twin: any): void {
+  const connections = Array.from({ length: twin._allConnections.length }, (_, index) =>
+    twin._allConnections.get(index),
+  );
+  twin.end(() => undefined);
+  cutOff(connections);
+}
+
+/** How long a twin that is ended may work on what it has begun. A stream that nobody reads would keep the process for good. */
+const END_MS = 1_000;
+
+function cutOff(connections: readonly any[]): void {
+  const busy = connections.filter((one) => one._command);
+  if (busy.length === 0) return;
+  const timer = setTimeout(() => {
+    for (const { stream } of busy) stream.destroy?.();
+  }, END_MS);
+  timer.unref();
 }
 
 /**
@@ -216,6 +242,7 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
           if (twin !== undefined) {
             shared.connectionTwins.delete(keyOf(this));
             twin[name]();
+            cutOff([twin]);
           }
           return original.apply(this, args);
         };
@@ -232,6 +259,10 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
 
   function issueOnTwin(connection: any, twin: MysqlTwin, command: any, kind: CommandKind): any {
     const context = currentContext();
+    if (kind === 'CloseStatement' || kind === 'Quit' || context?.mode !== 'shadow') {
+      // the socket belongs to a flagged request: what the answer sets off must not
+      bindCommand(command, context, () => undefined);
+    }
     if (kind === 'CloseStatement' || kind === 'Quit') return send(connection, command);
     if (context?.mode !== 'shadow') {
       if (kind === 'Ping') return send(connection, command);
