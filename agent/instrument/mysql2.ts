@@ -109,13 +109,7 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
         return command;
       };
     }),
-    wrapMethod(prototype, 'execute', (original) => {
-      // without a callback the driver throws when there is no connection: not for the sake of shadow traffic
-      return function execute(this: any, ...args: unknown[]) {
-        if (currentContext()?.mode === 'shadow' && typeof args.at(-1) !== 'function') args.push(() => undefined);
-        return original.apply(this, args);
-      };
-    }),
+    wrapMethod(prototype, 'execute', withCallback),
     wrapMethod(prototype, 'releaseConnection', (original) => {
       return function releaseConnection(this: any, connection: any) {
         // the service knows one pool only, and gives back to it what it got in shadow: ordinary work must not get that
@@ -142,6 +136,15 @@ function wrapPool(BasePool: any, runtime: AgentRuntime): () => void {
   return () => {
     for (const restore of restores) restore();
     for (const twin of shared.openPools.splice(0)) if (!twin._closed) endPool(twin);
+  };
+}
+
+/** execute() of pools: without a callback the driver throws when there is no connection, which shadow traffic must not cause. */
+function withCallback(original: (...args: any[]) => any): (this: any, ...args: any[]) => any {
+  return function execute(this: any, ...args: unknown[]) {
+    const silent =
+      currentContext()?.mode === 'shadow' && typeof args[1] !== 'function' && typeof args[2] !== 'function';
+    return silent ? original.call(this, args[0], args[1], () => undefined) : original.apply(this, args);
   };
 }
 
@@ -399,6 +402,7 @@ function wrapCluster(PoolCluster: any, runtime: AgentRuntime): () => void {
           return command;
         };
       }),
+      wrapMethod(prototype, 'execute', withCallback),
     );
   };
   const restores: (() => void)[] = [

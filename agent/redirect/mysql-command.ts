@@ -93,9 +93,10 @@ export function deliverRefusal(command: any, error: ShadowRefusedError): any {
   return command;
 }
 
+/** A refusal is the agent's error, not the service's: an 'error' event that nobody listens to would end the process. */
 function report(command: any, error: unknown): void {
   if (typeof command.onResult === 'function') command.onResult(error);
-  else command.emit('error', error);
+  else if (command.listenerCount('error') > 0) command.emit('error', error);
 }
 
 /** Makes a command of a shadow connection rewrite itself when it is sent, and count what it wrote when it is answered. */
