@@ -942,6 +942,15 @@ describe('the run of a row', () => {
     for (const run of ['one', 'two']) await inRun(run, () => promised.query(INSERT, [run, 1]));
     expect(await runs(`${database}_shadow.orders`)).toEqual(['one one', 'two two']);
   });
+
+  it('does not keep a connection whose transaction another run has left open', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    const lease = await inRun('one', () => promised.getConnection());
+    await inRun('one', () => lease.beginTransaction());
+    lease.release();
+    const next = () => inRun('two', () => codeOf(promised.query(INSERT, ['x', 1])));
+    expect([await next(), await next()]).toEqual(['MODE_MISMATCH', 'no error']);
+  });
 });
 
 describe('stand-alone connection', () => {
@@ -1037,6 +1046,33 @@ describe('stand-alone connection', () => {
     for (let index = 0; index < 20; index++) await inReal(() => connection.execute(`SELECT ${index}`));
     expect(await inReal(closed)).toBe(19);
     connection.destroy();
+  });
+
+  it('is not paused in shadow', async () => {
+    const connection = mysql.createConnection({ ...server, database });
+    await inShadow(() => connection.promise().query('INSERT INTO orders (who) VALUES (?), (?)', ['a', 'b']));
+    const rows: unknown[] = [];
+    const query = inShadow<any>(() => connection.query('SELECT who FROM orders'));
+    query.on('result', (row: unknown) => rows.push(row) && connection.pause());
+    await new Promise((resolve) => query.once('result', resolve));
+    await inReal(() => connection.promise().query('SELECT 1'));
+    expect(rows).toHaveLength(1);
+    query.on('result', () => connection.resume());
+    const ended = new Promise((resolve) => query.once('end', resolve));
+    inShadow(() => connection.resume());
+    await ended;
+    expect(rows).toHaveLength(2);
+    connection.destroy();
+  });
+
+  it('goes where the connection went by changeUser', async () => {
+    const connection = await connect();
+    await inShadow(() => connection.query(INSERT, ['a', 1]));
+    await inReal(() => connection.changeUser({ database: 'mysql' }));
+    expect(await inShadow(() => codeOf(connection.query(INSERT, ['b', 1])))).toBe('STORE_UNDECLARED');
+    await inReal(() => connection.changeUser({ database }));
+    await inShadow(() => connection.query(INSERT, ['c', 1]));
+    expect(await shadowNames()).toEqual(['a', 'c']);
   });
 });
 

@@ -238,6 +238,17 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
         return own === undefined ? undefined : original.apply(own, args);
       };
     }),
+    ...['pause', 'resume'].map((name) =>
+      wrapMethod(prototype, name, (original) => {
+        return function flow(this: any) {
+          if (currentContext()?.mode !== 'shadow' || shared.twins.has(keyOf(this))) return original.call(this);
+          const own = shared.connectionTwins.get(keyOf(this));
+          if (own !== undefined) original.call(own);
+          // rows of ordinary work must go on: shadow may only let them
+          return name === 'resume' ? original.call(this) : undefined;
+        };
+      }),
+    ),
     ...['end', 'close'].map((name) =>
       wrapMethod(prototype, name, (original) => {
         return function ending(this: any, ...args: unknown[]) {
@@ -283,6 +294,7 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     const shadow = runtime.modeOf('mysql command') as ShadowContext;
     const { runId } = twin.ledger;
     if (runId !== undefined && runId !== shadow.flag.runId) {
+      twin.broken = true;
       throw runtime.refuse(
         'MODE_MISMATCH',
         `the open transaction belongs to run ${runId}, not to ${shadow.flag.runId}`,
@@ -313,12 +325,20 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
     if (openTransactions.has(keyOf(connection))) {
       throw runtime.refuse('MODE_MISMATCH', 'a shadow statement between BEGIN and COMMIT of an ordinary transaction');
     }
+    const store = shared.stores.require(connection.config);
     let own = shared.connectionTwins.get(keyOf(connection));
     const state = own === undefined ? undefined : shared.twins.get(keyOf(own));
-    // a lost twin is replaced, unless the service believes to be in a transaction: then it must hear of the loss
-    if (own !== undefined && !(state?.lost && (kind === 'Query' || kind === 'Prepare') && !state.ledger.open))
-      return own;
-    const store = shared.stores.require(connection.config);
+    if (state !== undefined) {
+      // changeUser() of ordinary work has gone to another database since
+      const moved = state.store !== store;
+      if (moved && state.ledger.open) {
+        throw runtime.refuse('MODE_MISMATCH', 'the connection went to another database in a shadow transaction');
+      }
+      // a lost twin is replaced, unless the service believes to be in a transaction: then it must hear of the loss
+      const lost = state.lost && (kind === 'Query' || kind === 'Prepare') && !state.ledger.open;
+      if (!moved && !lost) return own;
+      own.end();
+    }
     const config = twinConnectionConfig(connection.config, store, runtime);
     // of the driver's own class, as the twin of a pool
     own = runtime.permitted(() => new BaseConnection({ config }));
