@@ -638,6 +638,40 @@ describe('ordinary traffic', () => {
     expect(performance.now() - startedMs).toBeLessThan(500);
     await noSessionsOf(account);
   });
+
+  it('of its own Query object is not changed by its use in shadow', async () => {
+    const { currentContext } = await import('../context.js');
+    const connection = mysql.createConnection({ ...server, database });
+    open.push(connection);
+    const seen: unknown[] = [];
+    let told = (_: unknown): void => undefined;
+    const answered = (error: any) => {
+      seen.push(error?.code ?? currentContext()?.mode);
+      told(undefined);
+    };
+    const once = (query: any) =>
+      new Promise((resolve) => {
+        told = resolve;
+        connection.query(query);
+      });
+    const byCallback = mysql.createQuery(
+      { sql: INSERT, values: ['callback', 1] },
+      answered,
+      undefined,
+      connection.config,
+    );
+    const byEvents = mysql.createQuery({ sql: INSERT, values: ['events', 1] }, undefined, undefined, connection.config);
+    byEvents.on('error', answered).on('end', answered);
+    for (const query of [byCallback, byEvents]) {
+      await inShadow(() => once(query));
+      await inReal(() => once(query));
+      await ask(`TRUNCATE ${database}.orders_shadow`);
+      await inShadow(() => once(query));
+    }
+    expect(seen).toEqual(['shadow', 'real', 'shadow', 'shadow', 'real', 'shadow']);
+    expect([await names(), await shadowNames()]).toEqual([['callback', 'events'], ['events']]);
+    expect(written('insert')).toBe(4);
+  });
 });
 
 describe('transactions and the ledger', () => {
