@@ -1108,6 +1108,19 @@ describe('stand-alone connection', () => {
     await inShadow(() => connection.query(INSERT, ['c', 1]));
     expect(await shadowNames()).toEqual(['a', 'c']);
   });
+
+  it('tells each statement that the shadow account was turned away', async () => {
+    process.env.SHADOWLINE_TEST_WRONG = 'wrong';
+    const wrong = { user: account, passwordEnv: 'SHADOWLINE_TEST_WRONG' };
+    use({ mysql: { main: mysqlStore({ database, account: wrong, tables: { orders: 'shadow' } }) } });
+    const connection = await connect();
+    await inShadow(async () => {
+      for (const method of ['query', 'execute', 'query']) {
+        expect(await codeOf(connection[method]('SELECT 1'))).toBe('ER_ACCESS_DENIED_ERROR');
+      }
+    });
+    await inReal(() => connection.query('SELECT 1'));
+  });
 });
 
 describe('other modes', () => {

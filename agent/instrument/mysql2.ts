@@ -334,8 +334,9 @@ function wrapConnection(BaseConnection: any, runtime: AgentRuntime): () => void 
       if (moved && state.ledger.open) {
         throw runtime.refuse('MODE_MISMATCH', 'the connection went to another database in a shadow transaction');
       }
-      // a lost twin is replaced, unless the service believes to be in a transaction: then it must hear of the loss
-      const lost = state.lost && (kind === 'Query' || kind === 'Prepare') && !state.ledger.open;
+      // a lost twin is replaced, unless the service believes to be in a transaction: then it must hear of the loss. One whose handshake failed is
+      // closing but takes commands, which nobody answers
+      const lost = (state.lost || own._closing) && (kind === 'Query' || kind === 'Prepare') && !state.ledger.open;
       if (!moved && !lost) return own;
       own.end();
     }
