@@ -392,6 +392,41 @@ describe('pool', () => {
     const [rows] = await inShadow<Promise<any>>(() => one.promise().query('SELECT @@time_zone AS zone'));
     expect(rows).toEqual([{ zone: '+05:00' }]);
   });
+
+  it('keeps apart what is given back, pinged and used in the other mode, at random', async () => {
+    const choice = fc.record({
+      shadow: fc.boolean(),
+      write: fc.constantFrom('query', 'execute', 'prepare'),
+      end: fc.constantFrom('release', 'destroy'),
+      /** What is done in the other mode. */
+      across: fc.constantFrom('nothing', 'end', 'ping', 'use'),
+    });
+    const options = fc.record({ connectionLimit: fc.integer({ min: 1, max: 3 }), resetOnRelease: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(options, fc.array(choice, { maxLength: 16 }), async (settings, choices) => {
+        await ask(`TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow`);
+        const one = mysql.createPool({ ...server, database, ...settings, maxPreparedStatements: 1 });
+        one.on('connection', (connection: any) => connection.query('SET @greeting = 1'));
+        const work = async ({ shadow, write, end, across }: any, index: number) => {
+          const [own, other] = shadow ? [inShadow, inReal] : [inReal, inShadow];
+          const lease: any = await own(() => one.promise().getConnection());
+          if (write === 'prepare') {
+            const statement: any = await own(() => lease.prepare(INSERT));
+            await own(() => statement.execute([`${shadow}${index}`, 1]));
+          } else await own(() => lease[write](INSERT, [`${shadow}${index}`, 1]));
+          if (across === 'ping') await other(() => lease.ping().catch(() => undefined));
+          if (across === 'use') expect(await other(() => codeOf(lease.query(INSERT, ['x', 1])))).toBe('MODE_MISMATCH');
+          (across === 'end' ? other : own)(() => lease[end]());
+        };
+        await Promise.all(choices.map(work));
+        const expected = (mode: boolean) =>
+          choices.flatMap(({ shadow }, index) => (shadow === mode ? [`${mode}${index}`] : [])).sort();
+        expect([(await names()).sort(), (await shadowNames()).sort()]).toEqual([expected(false), expected(true)]);
+        await call((done) => one.end(done));
+      }),
+      { numRuns: 20 },
+    );
+  });
 });
 
 describe('refusals', () => {
