@@ -128,6 +128,17 @@ describe('states', () => {
     const inside = await bench.start('a', { config: strict(['127.0.0.0/8']) });
     expect((await call(`${inside.url}/who`, { headers: { 'x-shadow': bench.token() } })).body.run).toBe('run1');
   });
+
+  it('a refusal that nobody waits for does not end the process, what the service rejects does', async () => {
+    const service = await bench.start('a');
+    const flagged = await call(`${service.url}/forgotten`, { headers: { 'x-shadow': bench.token() } });
+    expect([flagged.status, (await call(`${service.url}/who`)).status]).toEqual([200, 200]);
+    const rejects = (script: string) =>
+      spawnSync(process.execPath, ['--import', register, '-e', script], { env: { PATH: process.env.PATH } });
+    const own = rejects('Promise.reject(new TypeError("own"))');
+    expect([own.status, String(own.stderr).includes('TypeError: own')]).toEqual([1, true]);
+    expect(rejects('process.on("unhandledRejection", () => process.exit(7)); Promise.reject(1)').status).toBe(7);
+  });
 });
 
 describe('telemetry', () => {

@@ -7,6 +7,7 @@ import { installHook } from './instrument/hook.js';
 import { setRequestObserver } from './instrument/http.js';
 import { wrapHttp2Client, wrapHttp2Server } from './instrument/http2.js';
 import { instrumentations } from './instrument/index.js';
+import { wrapRejections } from './instrument/rejections.js';
 import { wrapFetch } from './instrument/undici.js';
 import { correctInjections } from './instrument/undici-guest.js';
 import { resolveSettings } from './options.js';
@@ -74,6 +75,7 @@ export function startAgent(options: Partial<AgentOptions> = {}): Agent {
     );
   }
   wrapConnect(runtime);
+  wrapRejections();
   wrapHttp2Server(runtime);
   wrapHttp2Client(runtime);
   wrapFetch(runtime);

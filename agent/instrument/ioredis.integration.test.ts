@@ -540,6 +540,17 @@ describe('connection', () => {
       await raw('acl', 'deluser', user);
     }
   });
+
+  it('of a request that is over can be ended, but not inside a MULTI of ordinary work', async () => {
+    const as = context();
+    const redis = shadow(() => client(), as);
+    await shadow(() => redis.set(`${own}a`, 'shadow'), as);
+    as.ended = true;
+    await inReal(() => redis.multi({ pipeline: false }));
+    expect(await codeOf(shadow(() => redis.quit(), as))).toBe('CONTEXT_ENDED');
+    await inReal(() => redis.exec());
+    expect(await shadow(() => redis.quit(), as)).toBe('OK');
+  });
 });
 
 describe('a cluster', () => {

@@ -75,6 +75,12 @@ function table(): ConstructorParameters<typeof TestRuntime>[0] {
   return { mysql: { main: mysqlStore({ database, account: own(), tables }) } };
 }
 
+/** Text is not changed: only where a connection goes keeps the modes apart. */
+function schema(): ConstructorParameters<typeof TestRuntime>[0] {
+  const tables = { orders: 'shadow' } as const;
+  return { mysql: { main: mysqlStore({ database, mode: 'schema', account: own(), tables }) } };
+}
+
 function own() {
   return { user: account, passwordEnv: 'SHADOWLINE_TEST_SHADOW_PASSWORD' };
 }
@@ -101,6 +107,17 @@ async function names(where = `${database}.orders`): Promise<string[]> {
   const [rows] = await ask(`SELECT who FROM ${where} ORDER BY id`);
   return rows.map((row: { who: string }) => row.who);
 }
+/** The server takes a session from its list a moment after it has closed it. */
+async function noSessionsOf(user: string): Promise<void> {
+  const sql = 'SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ? AND db LIKE ?';
+  let left = 1;
+  for (const untilMs = Date.now() + 3_000; left > 0 && Date.now() < untilMs; ) {
+    const [rows] = await ask(sql, [user, `${database}%`]);
+    left = Number(rows[0].n);
+  }
+  expect(left).toBe(0);
+}
+
 /** The tests' own view: always ordinary. */
 function ask(sql: string, values?: unknown[]): Promise<any> {
   return inReal(() => admin.query(sql, values));
@@ -366,13 +383,7 @@ describe('pool', () => {
     const one = mysql.createPool({ ...server, database });
     await inShadow(() => one.promise().query('SELECT 1'));
     await one.promise().end();
-    // the server takes the session from its list a moment after it has closed it
-    let left = 1;
-    for (const untilMs = Date.now() + 5_000; left > 0 && Date.now() < untilMs; ) {
-      const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
-      left = Number(rows[0].n);
-    }
-    expect(left).toBe(0);
+    await noSessionsOf(account);
   });
 
   it('passes the service’s session set-up on to twin connections', async () => {
@@ -380,6 +391,41 @@ describe('pool', () => {
     one.on('connection', (connection: any) => connection.query("SET time_zone = '+05:00'"));
     const [rows] = await inShadow<Promise<any>>(() => one.promise().query('SELECT @@time_zone AS zone'));
     expect(rows).toEqual([{ zone: '+05:00' }]);
+  });
+
+  it('keeps apart what is given back, pinged and used in the other mode, at random', async () => {
+    const choice = fc.record({
+      shadow: fc.boolean(),
+      write: fc.constantFrom('query', 'execute', 'prepare'),
+      end: fc.constantFrom('release', 'destroy'),
+      /** What is done in the other mode. */
+      across: fc.constantFrom('nothing', 'end', 'ping', 'use'),
+    });
+    const options = fc.record({ connectionLimit: fc.integer({ min: 1, max: 3 }), resetOnRelease: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(options, fc.array(choice, { maxLength: 16 }), async (settings, choices) => {
+        await ask(`TRUNCATE ${database}.orders; TRUNCATE ${database}.orders_shadow`);
+        const one = mysql.createPool({ ...server, database, ...settings, maxPreparedStatements: 1 });
+        one.on('connection', (connection: any) => connection.query('SET @greeting = 1'));
+        const work = async ({ shadow, write, end, across }: any, index: number) => {
+          const [own, other] = shadow ? [inShadow, inReal] : [inReal, inShadow];
+          const lease: any = await own(() => one.promise().getConnection());
+          if (write === 'prepare') {
+            const statement: any = await own(() => lease.prepare(INSERT));
+            await own(() => statement.execute([`${shadow}${index}`, 1]));
+          } else await own(() => lease[write](INSERT, [`${shadow}${index}`, 1]));
+          if (across === 'ping') await other(() => lease.ping().catch(() => undefined));
+          if (across === 'use') expect(await other(() => codeOf(lease.query(INSERT, ['x', 1])))).toBe('MODE_MISMATCH');
+          (across === 'end' ? other : own)(() => lease[end]());
+        };
+        await Promise.all(choices.map(work));
+        const expected = (mode: boolean) =>
+          choices.flatMap(({ shadow }, index) => (shadow === mode ? [`${mode}${index}`] : [])).sort();
+        expect([(await names()).sort(), (await shadowNames()).sort()]).toEqual([expected(false), expected(true)]);
+        await call((done) => one.end(done));
+      }),
+      { numRuns: 20 },
+    );
   });
 });
 
@@ -430,10 +476,20 @@ describe('refusals', () => {
     const one = pool();
     inShadow(() => one.query('DROP TABLE orders'));
     inShadow(() => one.execute('DROP TABLE orders', []));
+    inShadow(() => one.execute('DROP TABLE orders', [], undefined));
     inShadow(() => one.query('INSERT INTO forgotten VALUES (1)'));
+    const cluster = mysql.createPoolCluster();
+    cluster.add('one', { ...server, database });
+    inShadow(() => cluster.of('*').execute(INSERT, ['x', 1]));
+    const lease: any = await inShadow(() => call((done) => one.getConnection(done)));
+    inReal(() => lease.query('SELECT 1'));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    lease.release();
+    cluster.end();
     use({ mysql: {} });
     inShadow(() => one.query('SELECT 1'));
     inShadow(() => one.execute('SELECT 1'));
+    inShadow(() => one.execute('SELECT 1', [], undefined));
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(runtime.refusals.map(({ code }) => code)).toContain('STORE_UNDECLARED');
   });
@@ -573,6 +629,83 @@ describe('ordinary traffic', () => {
     await promised.query(INSERT, ['a', 1]);
     expect(runtime.operations).toEqual([]);
     expect(await names()).toEqual(['a']);
+  });
+
+  it.each<[string, object, (lease: any) => void]>([
+    ['released', {}, (lease) => lease.release()],
+    ['released and reset', { resetOnRelease: true }, (lease) => lease.release()],
+    ['destroyed', {}, (lease) => lease.destroy()],
+  ])('gets the connection that it waits for, when that is %s in shadow', async (_what, options, giveBack) => {
+    const promised = pool({ connectionLimit: 1, ...options }).promise();
+    const lease = await inReal(() => promised.getConnection());
+    const waiting = ['a', 'b'].map((who) => inReal(() => codeOf(promised.query(INSERT, [who, 1]))));
+    inShadow(() => giveBack(lease));
+    expect(await Promise.all(waiting)).toEqual(['no error', 'no error']);
+    expect([(await names()).sort(), await shadowNames(), runtime.refusals]).toEqual([['a', 'b'], [], []]);
+  });
+
+  it('stays ordinary in callbacks that a shadow connection calls', async () => {
+    const { currentContext } = await import('../context.js');
+    const one = mysql.createPool({ ...server, database });
+    const lease: any = await inShadow(() => call((done) => one.getConnection(done)));
+    const modes = [];
+    for (const ask of ['ping', 'reset']) {
+      modes.push(await inReal(() => new Promise((resolve) => lease[ask](() => resolve(currentContext()?.mode)))));
+    }
+    lease.release();
+    modes.push(await inReal(() => new Promise((resolve) => one.end(() => resolve(currentContext()?.mode)))));
+    expect(modes).toEqual(['real', 'real', 'real']);
+  });
+
+  it('does not wait for shadow work when it ends its pool', async () => {
+    const one = mysql.createPool({ ...server, database });
+    const alone = mysql.createConnection({ ...server, database });
+    const who = [[...Array(12).keys()].map((index) => [`w${index}`])];
+    await inShadow(() => one.promise().query('INSERT INTO orders (who) VALUES ?', who));
+    for (const connection of [one, alone]) {
+      const rows = 'SELECT a.who FROM orders a, orders b, orders c, orders d';
+      const stream = inShadow<any>(() => connection.query(rows).stream());
+      await new Promise((resolve) => stream.once('readable', resolve));
+    }
+    const startedMs = performance.now();
+    await call((done) => one.end(done));
+    alone.end();
+    expect(performance.now() - startedMs).toBeLessThan(500);
+    await noSessionsOf(account);
+  });
+
+  it('of its own Query object is not changed by its use in shadow', async () => {
+    const { currentContext } = await import('../context.js');
+    const connection = mysql.createConnection({ ...server, database });
+    open.push(connection);
+    const seen: unknown[] = [];
+    let told = (_: unknown): void => undefined;
+    const answered = (error: any) => {
+      seen.push(error?.code ?? currentContext()?.mode);
+      told(undefined);
+    };
+    const once = (query: any) =>
+      new Promise((resolve) => {
+        told = resolve;
+        connection.query(query);
+      });
+    const byCallback = mysql.createQuery(
+      { sql: INSERT, values: ['callback', 1] },
+      answered,
+      undefined,
+      connection.config,
+    );
+    const byEvents = mysql.createQuery({ sql: INSERT, values: ['events', 1] }, undefined, undefined, connection.config);
+    byEvents.on('error', answered).on('end', answered);
+    for (const query of [byCallback, byEvents]) {
+      await inShadow(() => once(query));
+      await inReal(() => once(query));
+      await ask(`TRUNCATE ${database}.orders_shadow`);
+      await inShadow(() => once(query));
+    }
+    expect(seen).toEqual(['shadow', 'real', 'shadow', 'shadow', 'real', 'shadow']);
+    expect([await names(), await shadowNames()]).toEqual([['callback', 'events'], ['events']]);
+    expect(written('insert')).toBe(4);
   });
 });
 
@@ -873,12 +1006,19 @@ describe('the run of a row', () => {
   });
 
   it('is in rows of mode schema as well', async () => {
-    const schema = `${database}_shadow`;
-    const tables = { orders: 'shadow' } as const;
-    use({ mysql: { main: mysqlStore({ database, mode: 'schema', schema, account: own(), tables }) } });
+    use(schema());
     const promised = pool({ connectionLimit: 1 }).promise();
     for (const run of ['one', 'two']) await inRun(run, () => promised.query(INSERT, [run, 1]));
-    expect(await runs(`${schema}.orders`)).toEqual(['one one', 'two two']);
+    expect(await runs(`${database}_shadow.orders`)).toEqual(['one one', 'two two']);
+  });
+
+  it('does not keep a connection whose transaction another run has left open', async () => {
+    const promised = pool({ connectionLimit: 1 }).promise();
+    const lease = await inRun('one', () => promised.getConnection());
+    await inRun('one', () => lease.beginTransaction());
+    lease.release();
+    const next = () => inRun('two', () => codeOf(promised.query(INSERT, ['x', 1])));
+    expect([await next(), await next()]).toEqual(['MODE_MISMATCH', 'no error']);
   });
 });
 
@@ -939,21 +1079,88 @@ describe('stand-alone connection', () => {
     const [rows] = await ask('SELECT COUNT(*) AS n FROM information_schema.processlist WHERE user = ?', [account]);
     expect(Number(rows[0].n)).toBe(0);
   });
+
+  it('does not outlive the request in which it was made, whoever ends it later', async () => {
+    const context = shadowContext();
+    const connection = await runWith(context, () => mysqlPromise.createConnection({ ...server, database }));
+    await runWith<Promise<any>>(context, () => connection.query(INSERT, ['a', 1]));
+    const idle = { maxIdle: 1, idleTimeout: 1, gracefulEnd: true };
+    // with a timer of its own that ends idle connections, in the context of this request for good
+    const lazy = runWith(context, () => pool(idle));
+    await inReal(() => lazy.promise().query('SELECT 1'));
+    context.ended = true;
+    runWith(context, () => connection.end());
+    await noSessionsOf(server.user);
+    await noSessionsOf(account);
+  });
+
+  it('takes prepared statements from the mode that made them, and no other', async () => {
+    const context = shadowContext();
+    const options = { ...server, database, maxPreparedStatements: 2 };
+    const connection: any = await runWith(context, () => mysqlPromise.createConnection(options));
+    const closed = async () => {
+      const [rows] = await connection.query("SHOW SESSION STATUS LIKE 'Com_stmt_close'");
+      return Number(rows[0].Value);
+    };
+    const sql = 'SELECT who FROM orders WHERE id = ?';
+    const statement = await inReal<Promise<any>>(() => connection.prepare(sql));
+    for (const other of ['SELECT 1', 'SELECT 2']) await inShadow(() => connection.execute(other));
+    inShadow(() => connection.unprepare(sql));
+    inShadow(() => connection.unprepare('SELECT 1'));
+    await inShadow(() => connection.execute('SELECT 2'));
+    await inReal(() => statement.execute([1]));
+    expect([await inReal(closed), await inShadow(closed)]).toEqual([0, 1]);
+    // the driver closes the oldest in the context of the socket, which is of a request that has ended
+    context.ended = true;
+    for (let index = 0; index < 20; index++) await inReal(() => connection.execute(`SELECT ${index}`));
+    expect(await inReal(closed)).toBe(19);
+    connection.destroy();
+  });
+
+  it('is not paused in shadow', async () => {
+    const connection = mysql.createConnection({ ...server, database });
+    await inShadow(() => connection.promise().query('INSERT INTO orders (who) VALUES (?), (?)', ['a', 'b']));
+    const rows: unknown[] = [];
+    const query = inShadow<any>(() => connection.query('SELECT who FROM orders'));
+    query.on('result', (row: unknown) => rows.push(row) && connection.pause());
+    await new Promise((resolve) => query.once('result', resolve));
+    await inReal(() => connection.promise().query('SELECT 1'));
+    expect(rows).toHaveLength(1);
+    query.on('result', () => connection.resume());
+    const ended = new Promise((resolve) => query.once('end', resolve));
+    inShadow(() => connection.resume());
+    await ended;
+    expect(rows).toHaveLength(2);
+    connection.destroy();
+  });
+
+  it('goes where the connection went by changeUser', async () => {
+    const connection = await connect();
+    await inShadow(() => connection.query(INSERT, ['a', 1]));
+    await inReal(() => connection.changeUser({ database: 'mysql' }));
+    expect(await inShadow(() => codeOf(connection.query(INSERT, ['b', 1])))).toBe('STORE_UNDECLARED');
+    await inReal(() => connection.changeUser({ database }));
+    await inShadow(() => connection.query(INSERT, ['c', 1]));
+    expect(await shadowNames()).toEqual(['a', 'c']);
+  });
+
+  it('tells each statement that the shadow account was turned away', async () => {
+    process.env.SHADOWLINE_TEST_WRONG = 'wrong';
+    const wrong = { user: account, passwordEnv: 'SHADOWLINE_TEST_WRONG' };
+    use({ mysql: { main: mysqlStore({ database, account: wrong, tables: { orders: 'shadow' } }) } });
+    const connection = await connect();
+    await inShadow(async () => {
+      for (const method of ['query', 'execute', 'query']) {
+        expect(await codeOf(connection[method]('SELECT 1'))).toBe('ER_ACCESS_DENIED_ERROR');
+      }
+    });
+    await inReal(() => connection.query('SELECT 1'));
+  });
 });
 
 describe('other modes', () => {
   it('schema: the same names in the shadow schema', async () => {
-    use({
-      mysql: {
-        main: mysqlStore({
-          database,
-          mode: 'schema',
-          schema: `${database}_shadow`,
-          account: own(),
-          tables: { orders: 'shadow' },
-        }),
-      },
-    });
+    use(schema());
     const promised = pool().promise();
     await inShadow(async () => {
       await promised.query(INSERT, ['one', 1]);
@@ -976,6 +1183,46 @@ describe('other modes', () => {
     expect(rows[0].me).toBe(`${account}@%`);
     // on the same server the account has no right to the real table: what it would do on another one
     expect(await inShadow(() => codeOf(promised.query(INSERT, ['x', 1])))).toBe('ER_TABLEACCESS_DENIED_ERROR');
+  });
+
+  it('keeps apart what a subclass of the driver’s opens', async () => {
+    use(schema());
+    const PoolConfig = require(internal('mysql2/lib/pool_config.js'));
+    class OwnPool extends mysql.Pool {
+      constructor() {
+        super({ config: new PoolConfig({ ...server, database }) });
+      }
+    }
+    class OwnConnection extends mysql.Connection {
+      constructor() {
+        super({ config: new mysql.ConnectionConfig({ ...server, database }) });
+      }
+    }
+    for (const one of [new OwnPool(), new OwnConnection()] as any[]) {
+      open.push(one);
+      await inShadow(() => one.promise().query(INSERT, [one.constructor.name, 1]));
+      await inReal(() => one.promise().query(INSERT, [one.constructor.name, 1]));
+    }
+    const both = ['OwnPool', 'OwnConnection'];
+    expect([await names(), await names(`${database}_shadow.orders`)]).toEqual([both, both]);
+  });
+
+  it('keeps apart what the service sees through a Proxy', async () => {
+    use(schema());
+    const one = pool();
+    const lease: any = await inShadow(() => call((done) => one.getConnection(done)));
+    const alone = mysql.createConnection({ ...server, database });
+    const query = (connection: any, who: string) => codeOf(call((done) => connection.query(INSERT, [who, 1], done)));
+    // an ordinary statement must not land on the shadow connection
+    expect(await inReal(() => query(new Proxy(lease, {}), 'a'))).toBe('MODE_MISMATCH');
+    for (const [index, connection] of [new Proxy(lease, {}), new Proxy(alone, {}), alone].entries()) {
+      expect(await inShadow(() => query(connection, `s${index}`))).toBe('no error');
+    }
+    await new Promise((resolve) => new Proxy(alone, {}).end(resolve));
+    lease.release();
+    await call((done) => one.end(done));
+    expect([await names(), await names(`${database}_shadow.orders`)]).toEqual([[], ['s0', 's1', 's2']]);
+    await noSessionsOf(account);
   });
 });
 

@@ -45,36 +45,54 @@ export function bindCommand(command: any, context: Context | undefined, finished
     finished(error ?? undefined);
   };
   const { onResult } = command;
-  if (typeof onResult === 'function') {
-    command.onResult = function (this: unknown, ...args: unknown[]) {
-      finish(args[0]);
-      return runWith(context, () => onResult.apply(this, args));
-    };
+  if (typeof onResult !== 'function') {
+    bindEvents(command, context, finish);
     return;
   }
-  bindEvents(command, context, finish);
+  const bound = boundOf(command, context, finish);
+  if (onResult === bound.callback) return;
+  bound.callback = command.onResult = function (this: unknown, ...args: unknown[]) {
+    bound.finish?.(args[0]);
+    return runWith(bound.context, () => onResult.apply(this, args));
+  };
+}
+
+/** Of the last time that a command was issued: the service may keep a Query object and issue it again, in the other mode. */
+interface Bound {
+  context: Context | undefined;
+  finish: ((error: unknown) => void) | undefined;
+  callback: unknown;
+  events: boolean;
 }
 
 const BOUND = Symbol('bound');
 
+function boundOf(command: any, context: Context | undefined, finish: Bound['finish']): Bound {
+  let bound: Bound | undefined = command[BOUND];
+  if (bound === undefined) {
+    bound = { context, finish, callback: undefined, events: false };
+    command[BOUND] = bound;
+  } else {
+    bound.context = context;
+    bound.finish = finish;
+  }
+  return bound;
+}
+
 /** Binds the events alone: for a command of a pool, before it has a connection. */
 export function bindEvents(command: any, context: Context | undefined, finish?: (error: unknown) => void): void {
-  const bound = command[BOUND] as { finish?: (error: unknown) => void } | undefined;
-  if (bound !== undefined) {
-    bound.finish = finish;
-    return;
-  }
+  const bound = boundOf(command, context, finish);
+  if (bound.events) return;
+  bound.events = true;
   const { emit } = command;
-  const state = { finish };
-  Object.defineProperty(command, BOUND, { value: state });
   command.emit = function (this: any, event: string, ...args: unknown[]): boolean {
     if (event === 'error') {
-      state.finish?.(args[0]);
-      if (context?.mode === 'shadow' && this.listenerCount('error') === 0) return false;
+      bound.finish?.(args[0]);
+      if (bound.context?.mode === 'shadow' && this.listenerCount('error') === 0) return false;
     } else if (event === 'end') {
-      state.finish?.(undefined);
+      bound.finish?.(undefined);
     }
-    return runWith(context, () => emit.call(this, event, ...args));
+    return runWith(bound.context, () => emit.call(this, event, ...args));
   };
 }
 
@@ -93,9 +111,10 @@ export function deliverRefusal(command: any, error: ShadowRefusedError): any {
   return command;
 }
 
+/** A refusal is the agent's error, not the service's: an 'error' event that nobody listens to would end the process. */
 function report(command: any, error: unknown): void {
   if (typeof command.onResult === 'function') command.onResult(error);
-  else command.emit('error', error);
+  else if (command.listenerCount('error') > 0) command.emit('error', error);
 }
 
 /** Makes a command of a shadow connection rewrite itself when it is sent, and count what it wrote when it is answered. */
@@ -127,6 +146,7 @@ export function redirectCommand(
   if (kind !== 'Query' && kind !== 'Prepare' && kind !== 'Execute') return;
   const { start } = command;
   command.start = function (this: any, packet: unknown, connection: any) {
+    this.start = start;
     try {
       redirected =
         kind === 'Execute' ? twin.prepared(this.statement) : twin.redirect(kind === 'Query' ? this.sql : this.query);
@@ -139,11 +159,16 @@ export function redirectCommand(
     } catch (error) {
       return refuseSent(this, context, connection, error);
     }
-    if (kind === 'Query') this.sql = redirected.sql;
-    else if (kind === 'Prepare') this.query = redirected.sql;
-    if (kind !== 'Prepare') count(this, twin, context, redirected, connection);
+    if (kind === 'Prepare') this.query = redirected.sql;
+    else count(this, twin, context, redirected, connection);
     twin.touch(context, redirected);
-    return start.call(this, packet, connection);
+    if (kind !== 'Query') return start.call(this, packet, connection);
+    const { sql } = this;
+    this.sql = redirected.sql;
+    const next = start.call(this, packet, connection);
+    // the service's own text again: it may issue the Query object as ordinary work
+    this.sql = sql;
+    return next;
   };
 }
 

@@ -29,7 +29,7 @@ const NAMES_RUN = new RegExp(RUN_NAME, 'i');
  */
 export class MysqlTwin {
   readonly store: MysqlStore;
-  /** Used once in the wrong mode: it is destroyed instead of going back to its pool, since its transaction cannot be trusted. */
+  /** Used once in the wrong mode, or by another run: it is destroyed instead of going back to its pool, since its transaction cannot be trusted. */
   broken = false;
   lost = false;
   readonly ledger: TransactionLedger;

@@ -61,7 +61,9 @@ export class RedisGate {
     if (runtime.state() === 'idle') return undefined;
     try {
       const rule = redisRule(command.name);
-      const context = issueMode(runtime, `redis ${command.name}`, rule.write);
+      const context = this.#ends(command, client, pipeline)
+        ? undefined
+        : issueMode(runtime, `redis ${command.name}`, rule.write);
       if (context === undefined) {
         this.#note(command, client, pipeline);
         watchRedis(runtime, this.#names, command, rule, client);
@@ -75,6 +77,11 @@ export class RedisGate {
       }
       return refusalOf(runtime, error);
     }
+  }
+
+  /** Whoever issues it, and whenever: refused, because its request is over say, it would leave the connection open for good. */
+  #ends(command: RedisCommand, client: object, pipeline: RedisPipeline | undefined): boolean {
+    return pipeline === undefined && nameOf(command) === 'quit' && this.#open.get(client)?.transaction !== true;
   }
 
   #redirect(
