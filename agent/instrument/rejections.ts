@@ -9,6 +9,7 @@ type Emit = (this: NodeJS.Process, event: string, ...args: unknown[]) => boolean
  */
 export function wrapRejections(): () => void {
   const holder = process as unknown as { emit?: Emit };
+  const isOwn = Object.hasOwn(holder, 'emit');
   const original = holder.emit!;
   const wrapped: Emit = function emit(event, ...args) {
     if (event === 'unhandledRejection' && isRefused(args[0])) return true;
@@ -16,7 +17,9 @@ export function wrapRejections(): () => void {
   };
   holder.emit = wrapped;
   return () => {
-    if (holder.emit === wrapped) delete holder.emit;
+    if (holder.emit !== wrapped) return;
+    if (isOwn) holder.emit = original;
+    else delete holder.emit;
   };
 }
 
