@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { quoteName } from '../../names.js';
 import type { Position } from '../audit/dialect.js';
 import { type Db, numberOf, ShadowDbError } from '../db.js';
-import { runColumn } from './definition.js';
+import { runCollation, runColumn } from './definition.js';
 import { among, beyond, orderOf, positionList, positionOf, rowKey } from './key.js';
 import type { ForeignKeyModel } from './model.js';
 import type { ShadowTable } from './rows.js';
@@ -40,7 +40,8 @@ const TRANSIENT = new Set([1205, 1213]);
 const MAX_RETRIES = 5;
 /** Triggers on DELETE may add rows for ever. */
 const MAX_PASSES = 100;
-const own = `${quoteName(runColumn)} = @${runColumn}`;
+/** A variable has the collation of its connection, which may take two runs for one. */
+const own = `${quoteName(runColumn)} = CONVERT(@${runColumn} USING ascii) COLLATE ${runCollation}`;
 
 /**
  * Removes the rows of a run, children before parents, in pieces of `chunkRows` named by their keys, so that no row of another run is locked. A row to which

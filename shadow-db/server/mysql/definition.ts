@@ -33,7 +33,9 @@ export const runColumn = 'shadowline_run';
  * Ascii, so that it takes no more than 65 bytes of the row.
  */
 export const runDefault = `if(connection_id() is null,NULL,@${quoteName(runColumn)})`;
-const runColumnText = `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ascii_general_ci INVISIBLE DEFAULT (${runDefault})`;
+/** Binary, since run ids that differ in case are different runs. */
+export const runCollation = 'ascii_bin';
+const runColumnText = `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ${runCollation} INVISIBLE DEFAULT (${runDefault})`;
 
 /** True for `runDefault` as a server tells it: they differ in quotes and spaces. */
 export function isRunDefault(text: string | null): boolean {
