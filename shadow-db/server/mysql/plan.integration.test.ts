@@ -42,6 +42,13 @@ describe.each(['table', 'schema'] as const)('what a shadow table is made of, mod
       ],
     ],
     [
+      'partitions with bounds that look like the end of a comment',
+      [
+        `create table t (a int, b varchar(20)) partition by range columns (a, b) (partition p values less than (1, 'it''s */ /*! x'), partition q values less than (maxvalue, maxvalue))`,
+      ],
+      [/VALUES LESS THAN \(1,'it''s \*\/ \/\*! x'\)/],
+    ],
+    [
       'checks of columns and of the table',
       [
         'create table t (a int check (a > 3), b int, c json, check (a > 0), constraint ck check (b < 1000 and b <> a), d varchar(9) check (d like "%select; union = (x)%" or d regexp "^rename"))',
