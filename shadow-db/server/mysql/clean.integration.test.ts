@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type Connection, createConnection, createPool } from 'mysql2/promise';
+import { type Scratch, scratch } from '../../fixtures/scratch.js';
 import { dbOf } from '../../fixtures/server.js';
 import type { Db } from '../db.js';
 import {
@@ -403,4 +404,70 @@ it('removes nothing while somebody seeds or provisions, whose journal would tell
     await one.query(`DROP DATABASE IF EXISTS ${database}`);
     await Promise.all([one.end(), two.end()]);
   }
+});
+
+describe('what would reach further than the shadow tables', () => {
+  let test: Scratch;
+  const options = () => test.options({ orders: 'shadow' });
+  beforeEach(async () => {
+    test = await scratch();
+    await test.run(
+      'CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, memo VARCHAR(20))',
+      'CREATE TABLE history (id INT PRIMARY KEY)',
+      'INSERT INTO history VALUES (1), (2)',
+    );
+    await provision(test.db, await plan(test.db, options()));
+    await test.run("INSERT INTO orders_shadow (id, memo) VALUES (2000000000, 'x')");
+  });
+  afterEach(async () => test.close());
+
+  it('run ids that differ in case are two runs', async () => {
+    for (const run of ['Night-1', 'night-1'])
+      await test.run(`SET @shadowline_run = '${run}'`, `INSERT INTO orders_shadow (memo) VALUES ('${run}')`);
+    await test.run('SET @shadowline_run = NULL');
+    const report = await clean(test.db, options(), { run: 'night-1', dryRun: false });
+    expect(report.tables).toEqual([{ table: 'orders_shadow', rows: 1 }]);
+    expect(await test.query('SELECT memo FROM orders_shadow ORDER BY memo')).toEqual([
+      { memo: 'Night-1' },
+      { memo: 'x' },
+    ]);
+  });
+
+  it('a trigger that this account may not see', async () => {
+    await test.run('CREATE TRIGGER stray AFTER DELETE ON orders_shadow FOR EACH ROW DELETE FROM history');
+    const { db } = await test.user('SELECT, INSERT, UPDATE, DELETE, ALTER, SHOW VIEW ON {main}.*', 'PROCESS ON *.*');
+    await expect(clean(db, options(), { dryRun: false })).rejects.toThrow(/^RIGHTS: .*GRANT [A-Z, ]*TRIGGER\b/);
+    await expect(drift(db, options())).rejects.toThrow(/^RIGHTS: .*GRANT [A-Z, ]*TRIGGER\b/);
+    expect(await test.query('SELECT COUNT(*) AS n FROM history')).toEqual([{ n: 2 }]);
+  });
+
+  it('a foreign key of another database, which is hidden from who has no right there', async () => {
+    await test.run(
+      'CREATE TABLE {crm}.`né-child` (id INT PRIMARY KEY, o INT, CONSTRAINT stray FOREIGN KEY (o) REFERENCES {main}.orders_shadow (id) ON DELETE CASCADE)',
+      'INSERT INTO {crm}.`né-child` VALUES (1, 2000000000)',
+    );
+    const rights = 'SELECT, INSERT, UPDATE, DELETE, ALTER, DROP, TRIGGER, SHOW VIEW ON {main}.*';
+    const [blind, seeing] = [await test.user(rights), await test.user(rights, 'PROCESS ON *.*')];
+    for (const what of ['rows', 'drop'] as const) {
+      await expect(clean(blind.db, options(), { dryRun: false, what })).rejects.toThrow(/^RIGHTS: .*GRANT PROCESS ON/);
+      for (const db of [seeing.db, test.db])
+        await expect(clean(db, options(), { dryRun: false, what })).rejects.toThrow(
+          /^REAL_KEY: foreign key \S*stray of/,
+        );
+    }
+    expect(await test.query('SELECT COUNT(*) AS n FROM {crm}.`né-child`')).toEqual([{ n: 1 }]);
+    await test.run('DROP TABLE {crm}.`né-child`');
+    expect((await clean(seeing.db, options(), { dryRun: false })).tables).toEqual([
+      { table: 'orders_shadow', rows: 1 },
+    ]);
+  });
+
+  it('a real key is no orphan after a drop in a session that checks none', async () => {
+    await test.run(
+      'CREATE TABLE child (id INT PRIMARY KEY, o INT, CONSTRAINT stray FOREIGN KEY (o) REFERENCES orders_shadow (id))',
+      'SET foreign_key_checks = 0',
+    );
+    await expect(clean(test.db, options(), { dryRun: false, what: 'drop' })).rejects.toThrow(/^REAL_KEY/);
+    expect(await test.query("SHOW TABLES LIKE 'orders_shadow'")).toHaveLength(1);
+  });
 });

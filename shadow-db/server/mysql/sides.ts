@@ -4,7 +4,8 @@ import { type Definition, parseDefinition } from './definition.js';
 import { inspect } from './inspect.js';
 import type { SchemaModel, TableModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { isMarked } from './range.js';
+import { isMarked, isOurs } from './range.js';
+import { checkRights } from './rights.js';
 import { readServer, type ServerFacts, steady } from './server.js';
 
 /** What a sequence counts by. Decimal digits. */
@@ -36,11 +37,12 @@ export function namesOn(options: ShadowDbOptions, server: ServerFacts): Names {
 
 /**
  * Reads both sides; changes nothing, waits for nobody but for a table that is locked (REAL_BUSY). Any driver and a pool will do.
- * Throws ShadowDbError DATABASE_MISSING.
+ * Throws ShadowDbError DATABASE_MISSING, and RIGHTS where the server would hide triggers and views in silence.
  */
 export async function readSides(db: Db, options: ShadowDbOptions): Promise<Sides> {
   const server = await readServer(db);
   const names = namesOn(options, server);
+  await checkRights(db, names, false);
   const real = new Map<string, SchemaModel>();
   const shadow = new Map<string, SchemaModel>();
   for (const database of names.databases) {
