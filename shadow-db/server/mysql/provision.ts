@@ -2,7 +2,7 @@ import { type Db, numberOf, quoteText, ShadowDbError, textOf } from '../db.js';
 import type { SeedPlan } from '../seed/plan.js';
 import { checkSeedOptions, type SeedReport, seed } from '../seed/run.js';
 import type { SeedOptions } from '../seed/work.js';
-import { accountName } from './account.js';
+import { accountName, foreignGrant, readGrants } from './account.js';
 import { desired } from './desired.js';
 import { guardAccount, guardShadowOnly } from './guard.js';
 import { type Account, Names } from './options.js';
@@ -86,12 +86,25 @@ async function checkPlan(db: Db, plan: Plan): Promise<void> {
     const sides = await readSides(db, rest);
     checkFresh(plan.seen, sides, desired(sides), plan.reserved);
   } catch (error) {
+    await checkAccount(db, plan, sides.names);
     if (!(error instanceof ShadowDbError) || error.code === 'REAL_BUSY' || error.code === 'PLAN_STALE') throw error;
     throw new ShadowDbError('PLAN_STALE', error.message.replace(/\.$/, ''), { cause: error });
   }
 }
 
 interface SessionSettings {
+/** Nobody else's account gets our password, however long ago the plan looked at it. */
+async function checkAccount(db: Db, { options: { account }, steps }: Plan, names: Names): Promise<void> {
+  const step = steps.find(({ kind }) => kind === 'account');
+  if (account === undefined || step === undefined) return;
+  const grants = await readGrants(db, { ...account, password: '' });
+  const isStale =
+    step.sql.startsWith('CREATE') !== (grants === undefined) ||
+    (grants !== undefined && foreignGrant(grants, names) !== undefined);
+  if (isStale)
+    throw new ShadowDbError('PLAN_STALE', `${accountName(account)} or its rights have changed since the plan was made`);
+}
+
   sqlMode: string;
   lockWait: number;
 }
