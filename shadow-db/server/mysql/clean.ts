@@ -6,6 +6,7 @@ import { accountName, foreignGrant, readGrants } from './account.js';
 import { type CleanProgress, keepingOf, removeRun } from './clean-run.js';
 import { drift } from './drift.js';
 import { guardShadowOnly } from './guard.js';
+import { lockName } from './lock.js';
 import type { Names, ShadowDbOptions } from './options.js';
 import { isOurs } from './range.js';
 import { refuseReferrers } from './referrers.js';
