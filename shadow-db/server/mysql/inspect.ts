@@ -34,7 +34,7 @@ export async function inspect(db: Db, database: string, server?: ServerFacts): P
        CAST(AUTO_INCREMENT AS CHAR) AS next FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`,
   );
   const columns = byTable(await ask(columnsSql));
-  const indexes = byTable(await ask(indexesSql));
+  const indexes = byTable(await ask(indexesSql(facts)));
   const foreignKeys = byTable(await ask(foreignKeysSql));
   const checks = byTable(await ask(facts.flavour === 'mariadb' ? mariadbChecksSql : mysqlChecksSql));
   const partitions = byTable(await ask(partitionsSql));
@@ -81,7 +81,9 @@ export async function inspect(db: Db, database: string, server?: ServerFacts): P
 const columnsSql = `SELECT TABLE_NAME AS t, COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS fallback,
     COLLATION_NAME AS collation, EXTRA AS extra, GENERATION_EXPRESSION AS generation, CAST(CHARACTER_OCTET_LENGTH AS CHAR) AS octets
   FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION`;
-const indexesSql = `SELECT TABLE_NAME AS t, INDEX_NAME AS name, NON_UNIQUE AS nonUnique, INDEX_TYPE AS method, COLUMN_NAME AS col, SUB_PART AS part
+const indexesSql = ({ flavour }: ServerFacts): string =>
+  `SELECT TABLE_NAME AS t, INDEX_NAME AS name, NON_UNIQUE AS nonUnique, INDEX_TYPE AS method, COLUMN_NAME AS col, SUB_PART AS part,
+    ${flavour === 'mariadb' ? 'IGNORED' : "IF(IS_VISIBLE = 'NO', 'YES', 'NO')"} AS ignored
   FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`;
 const foreignKeysSql = `SELECT k.TABLE_NAME AS t, k.CONSTRAINT_NAME AS name, k.COLUMN_NAME AS col, k.REFERENCED_TABLE_SCHEMA AS ps,
     k.REFERENCED_TABLE_NAME AS p, k.REFERENCED_COLUMN_NAME AS pcol, r.DELETE_RULE AS onDelete, r.UPDATE_RULE AS onUpdate
@@ -114,13 +116,18 @@ async function readHighestIds(db: Db, database: string, tables: TableModel[], fa
     const part = counted.slice(from, from + batch);
     const sql = part.map(
       ({ name, autoIncrement: ids }, index) =>
-        `SELECT ${index} AS at, CAST(MAX(${quoteName(ids?.column ?? '')}) AS CHAR) AS highest FROM ${quoteName(database)}.${quoteName(name)}`,
+        `SELECT ${index} AS at, CAST(${wholeNumber(`MAX(${quoteName(ids?.column ?? '')})`, ids?.type ?? '')} AS CHAR) AS highest FROM ${quoteName(database)}.${quoteName(name)}`,
     );
     for (const row of await impatient(db, sql.join(' UNION ALL '), database, facts)) {
       const ids = part[numberOf(row.at)]?.autoIncrement;
       if (ids) ids.highest = textOf(row.highest) || '0';
     }
   }
+}
+
+/** FLOAT and DOUBLE count too, and print what is large or broken in their own way. */
+function wholeNumber(value: string, type: string): string {
+  return /^(?:float|double)\b/i.test(type) ? `CAST(CEILING(${value}) AS DECIMAL(65, 0))` : value;
 }
 
 async function impatient(db: Db, sql: string, database: string, facts: ServerFacts): Promise<Row[]> {
@@ -177,6 +184,7 @@ function index(rows: Rows): IndexModel {
     name: textOf(rows[0].name),
     unique: numberOf(rows[0].nonUnique) === 0,
     method: textOf(rows[0].method),
+    ...(textOf(rows[0].ignored) === 'YES' && { ignored: true as const }),
     columns: rows.map((row) => (row.part === null ? textOf(row.col) : `${textOf(row.col)}(${textOf(row.part)})`)),
   };
 }
