@@ -3,7 +3,8 @@ import type { Db } from '../db.js';
 import { beyond, growingKey, indexOn, type Key, orderOf, positionList, positionOf, rowKey } from '../mysql/key.js';
 import type { TableModel } from '../mysql/model.js';
 import type { ShadowDbOptions } from '../mysql/options.js';
-import { isMarked, markedFirst } from '../mysql/range.js';
+import { isOurs, markedFirst, reachedId } from '../mysql/range.js';
+import { innodbPlace } from '../mysql/referrers.js';
 import { readSchemas, shadowRows, shadowTables } from '../mysql/rows.js';
 import type { ShadowRows, Suspect } from './audit.js';
 import {
@@ -41,11 +42,13 @@ export class MysqlAudit implements AuditDialect<Key> {
 
   async tables(): Promise<RealTable<Key>[]> {
     const schemas = await readSchemas(this.#db, this.#options);
-    const { mapping } = schemas.names;
+    const { names } = schemas;
+    const { mapping } = names;
+    const counters = await this.#counters();
     const twins = new Map(shadowTables(schemas).map((one) => [one.table, one.model]));
     return [...schemas.real].flatMap(([database, { tables }]) =>
       tables
-        .filter((table) => !isMarked(table))
+        .filter((table) => !isOurs(table, database, names))
         .map((table): RealTable<Key> => {
           const name = `${database}.${table.name}`;
           const reserved = reservedIn(twins.get(name));

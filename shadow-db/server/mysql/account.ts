@@ -3,7 +3,7 @@ import { type Db, quoteText, ShadowDbError, textOf } from '../db.js';
 import type { Desired } from './desired.js';
 import type { Account, Names } from './options.js';
 import type { Step } from './plan.js';
-import { isMarked } from './range.js';
+import { isOurs } from './range.js';
 import { unsafeViews } from './real-views.js';
 import { coversSchema, type Grant, parseGrants } from './rights.js';
 import type { Sides } from './sides.js';
@@ -69,7 +69,8 @@ export async function publicGrants(db: Db, names: Names): Promise<string[]> {
 
 async function grantsToPublic(db: Db): Promise<Grant[]> {
   try {
-    rows = await db.query('SHOW GRANTS FOR PUBLIC');
+    const rows = await db.query('SHOW GRANTS FOR PUBLIC');
+    return parseGrants(rows.map((row) => String(Object.values(row)[0])));
   } catch {
     // servers without PUBLIC do not know the statement
     return [];
@@ -128,7 +129,9 @@ export function wantedRights(sides: Sides, { tables, views, sequences }: Desired
   // what a default that draws from a sequence needs
   for (const { name, schema } of sequences) rights.set(names.named(name, schema), ['SELECT', 'INSERT']);
   for (const [database, model] of real) {
-    const existing = [...model.tables.filter((table) => !isMarked(table)), ...model.views].map(({ name }) => name);
+    const existing = [...model.tables.filter((table) => !isOurs(table, database, names)), ...model.views].map(
+      ({ name }) => name,
+    );
     for (const table of names.ofClass('real-read', existing, database))
       if (!unsafe.has(`${database}.${table}`)) rights.set(names.real(table, database), ['SELECT']);
   }

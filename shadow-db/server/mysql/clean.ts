@@ -220,7 +220,8 @@ function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], repor
   for (const [database, model] of shadow) {
     const schema = names.shadowSchema(database);
     for (const table of model.tables) {
-      if (isMarked(table) && isSeedHelper(table.name, names)) helpers.push(names.named(table.name, schema));
+      if (isOurs(table, schema, names) && isSeedHelper(table.name, names))
+        helpers.push(names.named(table.name, schema));
     }
     const own = real.get(database);
     const wanted = (kind: { name: string }[] = []) =>
@@ -235,14 +236,16 @@ function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], repor
       );
     const [wantedViews, wantedSequences] = [wanted(own?.views), wanted(own?.sequences)];
     // a view of a shadow name that reads no marked table is somebody else's
-    const ours = [...model.tables.filter(isMarked), ...model.views].map(({ name }) => names.named(name, schema));
+    const ours = [...model.tables.filter((table) => isOurs(table, schema, names)), ...model.views].map(({ name }) =>
+      names.named(name, schema),
+    );
     for (const { name, definition } of model.views) {
       if (!wantedViews.has(name) || !ours.some((table) => definition.includes(table))) continue;
       views.push(names.named(name, schema));
       report.views.push(names.label(schema, name));
     }
     for (const sequence of model.sequences) {
-      if (!wantedSequences.has(sequence.name) || !isMarked(sequence)) continue;
+      if (!wantedSequences.has(sequence.name) || !isOurs(sequence, schema, names)) continue;
       sequences.push(names.named(sequence.name, schema));
       report.sequences.push(names.label(schema, sequence.name));
     }

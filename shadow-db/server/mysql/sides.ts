@@ -70,9 +70,9 @@ export async function readSides(db: Db, options: ShadowDbOptions): Promise<Sides
   return sides;
 }
 
-/** Real base tables that are classed shadow. Tables that carry our mark are none, whatever pattern matches them. */
+/** Real base tables that are classed shadow. Those that we made are none, whatever pattern matches them. */
 export function shadowed(names: Names, database: string, { tables }: SchemaModel): TableModel[] {
-  const real = tables.filter((table) => !isMarked(table));
+  const real = tables.filter((table) => !isOurs(table, database, names));
   const existing = real.map(({ name }) => name);
   const wanted = new Set(names.ofClass('shadow', existing, database));
   return real.filter(({ name }) => wanted.has(name));

@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { type Db, ShadowDbError } from '../db.js';
 import type { Desired } from './desired.js';
-import { isMarked } from './mark.js';
+import { isOurs } from './mark.js';
 import type { SchemaModel } from './model.js';
 import type { Names } from './options.js';
 import { full, quote, sameTable } from './quote.js';
@@ -88,7 +88,7 @@ export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen 
   for (const { target } of wanted.views) add('table', target.schema, target.table, rowRights);
   for (const { target } of wanted.sequences) add('sequence', target.schema, target.table, ['USAGE']);
   for (const item of [...model.tables, ...model.views]) {
-    if (isMarked(item) || names.mapping.classOf(item.schema, item.table) !== 'real-read') continue;
+    if (isOurs(item, names) || names.mapping.classOf(item.schema, item.table) !== 'real-read') continue;
     add('table', item.schema, item.table, ['SELECT']);
   }
   return [...grants.values()];
@@ -99,7 +99,7 @@ export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen 
  * reads real tables and reaches no shadow is a report's, or an analyst's.
  */
 export function foreignGrant(grants: readonly Grant[], names: Names): Grant | undefined {
-  const foreign = grants.find((grant) => !isOurs(grant, names));
+  const foreign = grants.find((grant) => !isGiven(grant, names));
   if (foreign !== undefined) return foreign;
   const onTables = grants.filter(({ kind }) => kind === 'table');
   const reaches = onTables.some(({ schema, name }) => names.isShadow({ schema, table: name }));
@@ -107,7 +107,7 @@ export function foreignGrant(grants: readonly Grant[], names: Names): Grant | un
 }
 
 /** A right of the kind that this module gives: more on a real object means that the account is somebody else's. */
-function isOurs(grant: Grant, names: Names): boolean {
+function isGiven(grant: Grant, names: Names): boolean {
   if (grant.mayGrant) return false;
   if (grant.kind === 'database') return grant.rights.join() === 'CONNECT';
   const near = names.realSchemas.includes(grant.schema) || names.shadowSchemas.includes(grant.schema);
