@@ -30,6 +30,8 @@ const hints = {
     'Nothing was removed. See what `drift` finds, mend it with `provision`, or by hand where `drift` says how, then clean again.',
   REAL_KEY:
     'Nothing was removed. Take that foreign key off: what goes from the shadow table would reach the other one.',
+  REAL_HEIR:
+    'Nothing was changed. Detach that partition, or take it off with NO INHERIT: what is done to the shadow table would be done to it.',
   NO_RUN: 'Nothing was removed. Clean all rows, or provision again so that rows know their run.',
   RUN_ID: 'A run id has 1 to 64 letters, digits, "_" and "-", as `stress run` shows it.',
   NOT_SHADOW: 'Only shadow tables may be changed.',

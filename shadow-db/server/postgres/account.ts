@@ -199,7 +199,11 @@ export async function publicWarnings(db: Db, names: Names): Promise<string[]> {
        FROM pg_namespace, aclexplode(nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'CREATE' AND nspname IN (SELECT jsonb_array_elements_text($1::jsonb))
      UNION ALL SELECT 'table ' || c.oid::regclass, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type), format('REVOKE %s ON %s FROM PUBLIC', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type), c.oid::regclass)
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
-       WHERE a.grantee = 0 AND nspname NOT IN ('pg_catalog', 'information_schema') AND (a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') OR (c.relkind = 'S' AND a.privilege_type = 'USAGE')) GROUP BY c.oid
+       WHERE a.grantee = 0 AND nspname NOT IN ('pg_catalog', 'information_schema') AND (a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER') OR (c.relkind = 'S' AND a.privilege_type = 'USAGE')) GROUP BY c.oid
+     UNION ALL SELECT 'column ' || c.oid::regclass || '.' || quote_ident(t.attname), string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
+         format('REVOKE %s ON %s FROM PUBLIC', string_agg(format('%s (%I)', a.privilege_type, t.attname), ', ' ORDER BY a.privilege_type), c.oid::regclass)
+       FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(t.attacl) a
+       WHERE a.grantee = 0 AND nspname NOT IN ('pg_catalog', 'information_schema') AND a.privilege_type <> 'SELECT' GROUP BY c.oid, t.attname
      UNION ALL SELECT 'function ' || p.oid::regprocedure, 'EXECUTE, with the rights of ' || pg_get_userbyid(p.proowner), format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', p.oid::regprocedure)
        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
        WHERE p.prosecdef AND nspname NOT IN ('pg_catalog', 'information_schema') AND p.prorettype <> 'trigger'::regtype

@@ -11,6 +11,7 @@ import type { SchemaModel, TableModel, ViewModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { lockRoom, locksPerTable } from './provision.js';
 import { full, literal, quote, sameTable, shown } from './quote.js';
+import { checkReach } from './reach.js';
 import { notedBy, rowsName } from './rows.js';
 import { isSeedHelper } from './seed.js';
 import { inSnapshot, inTransaction, readServer, sqlState, textOfError } from './session.js';
@@ -68,11 +69,11 @@ export async function clean(
   const look = async (): Promise<void> => {
     Object.assign(report, { tables: [], views: [], sequences: [], statements: [] });
     const model = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
-    if (what === 'drop') together = await dropping(db, model, names, report);
     checkReach(
       model.tables.filter((table) => isOurs(table, names)),
       model,
     );
+    if (what === 'drop') together = await dropping(db, model, names, report);
     else await emptying(db, model, await desired(model, names), names, report);
     for (const sql of report.statements) await guardShadowOnly(sql, names);
   };

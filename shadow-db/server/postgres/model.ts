@@ -101,6 +101,9 @@ export interface TableModel extends TableName {
   /** Parents by INHERITS, and children. */
   inherits: TableName[];
   hasHeirs: boolean;
+  /** Partitions and children by INHERITS, and the tables whose foreign keys lead here: of every schema. */
+  heirs: TableName[];
+  referrers: (TableName & { key: string })[];
   columns: ColumnModel[];
   constraints: ConstraintModel[];
   foreignKeys: ForeignKeyModel[];
