@@ -33,6 +33,8 @@ export interface KeyMark {
   index: string;
   /** Highest value at the mark, as text; null when the table was empty. */
   after: string | null;
+  /** Which counter gives its values: another one after TRUNCATE, RESTART or a table that was made anew. Absent where the server does not say. */
+  counter?: string;
 }
 
 export interface TableMark {

@@ -21,9 +21,11 @@ import {
   WholeTableRead,
 } from './dialect.js';
 
-/** Types that hold no text of a payload. */
+/** Types of the server that hold no text of a payload, and lists of them. Types of users have any name: one that is not known is searched. */
 const textless =
-  /^(?:smallint|integer|bigint|numeric|real|double precision|boolean|date|time|timestamp|interval|uuid|oid|money|inet|cidr|macaddr|bit|"char"|point|line|lseg|box|path|polygon|circle|pg_lsn|.*range)\b/;
+  /^(?:smallint|integer|bigint|numeric|real|double precision|boolean|date|time|timestamp|interval|uuid|oid|money|inet|cidr|macaddr8?|bit|bit varying|"char"|point|line|lseg|box|path|polygon|circle|pg_lsn|(?:int4|int8|num|ts|tstz|date)(?:multi)?range)(?:\([\d,-]+\))?(?: with(?:out)? time zone)?(?:\[\])*$/;
+
+const plainText = /^(?:text|character(?: varying)?(?:\(\d+\))?|jsonb?|xml|name)$/;
 
 export class PostgresAudit implements AuditDialect<Key> {
   readonly database: string;
@@ -39,7 +41,7 @@ export class PostgresAudit implements AuditDialect<Key> {
 
   async clock(marginSec: number): Promise<{ utc: string; since: string }> {
     const [row] = await this.#db.query(
-      `SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS utc, (now() - interval '${marginSec} s')::text AS since`,
+      `SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS utc, to_char((now() - interval '${marginSec} s') AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US"+00"') AS since`,
     );
     return { utc: String(row?.utc), since: String(row?.since) };
   }
@@ -70,6 +72,8 @@ export class PostgresAudit implements AuditDialect<Key> {
           growing,
           // ids that the sequence has given already may still come in, from transactions that go on; those of the run are above
           highest: async () => growing?.sequence?.last ?? null,
+          reached: growing?.sequence?.last ?? null,
+          ...(growing?.sequence && { counter: growing.sequence.storage }),
           rowKey: rowKey(table),
           asksId: (reason, column, condition) => ({
             reason,
@@ -99,11 +103,13 @@ function reaches(sequence: SequenceModel, first: string): boolean {
 function asksText(table: TableModel, text: string): Question | undefined {
   const columns = table.columns.filter(({ type }) => !textless.test(type));
   if (columns.length === 0) return undefined;
-  const conditions = columns.map(({ name, type }) =>
-    type === 'bytea'
-      ? `position(${literal(text)}::bytea IN ${quote(name)}) > 0`
-      : `${quote(name)}::text LIKE ${literal(`%${text}%`)}`,
-  );
+  // bytes within a domain, a list or a composite are printed as hexadecimal digits
+  const hex = Buffer.from(text).toString('hex');
+  const conditions = columns.map(({ name, type }) => {
+    if (type === 'bytea') return `position(${literal(text)}::bytea IN ${quote(name)}) > 0`;
+    const like = `${quote(name)}::text LIKE ${literal(`%${text}%`)}`;
+    return plainText.test(type) ? like : `${like} OR ${quote(name)}::text LIKE ${literal(`%${hex}%`)}`;
+  });
   return {
     reason: 'canary',
     columns: columns.map(({ name }) => name),

@@ -139,6 +139,8 @@ export interface SequenceModel extends TableName {
   /** undefined: not used yet, or not to be read. */
   last: string | undefined;
   readable: boolean;
+  /** Where its state is: another place once it was restarted. */
+  storage: string;
   /** Column that it belongs to: serial (a) or identity (i). */
   owner: (TableName & { column: string; kind: 'a' | 'i' }) | null;
 }

@@ -119,7 +119,7 @@ export const views = `SELECT jsonb_build_object('oid', c.oid::text, 'schema', n.
 
 export const sequences = `SELECT jsonb_build_object('oid', c.oid::text, 'schema', n.nspname, 'table', c.relname, 'comment', coalesce(obj_description(c.oid, 'pg_class'), ''),
     'type', format_type(s.seqtypid, NULL), 'start', s.seqstart::text, 'increment', s.seqincrement::text, 'min', s.seqmin::text, 'max', s.seqmax::text,
-    'cache', s.seqcache::text, 'cycle', s.seqcycle, 'readable', r.ok,
+    'cache', s.seqcache::text, 'cycle', s.seqcycle, 'readable', r.ok, 'storage', c.oid::text || '/' || pg_relation_filenode(c.oid),
     'last', CASE WHEN r.ok THEN pg_sequence_last_value(c.oid)::text END,
     'owner', (SELECT jsonb_build_object('schema', tn.nspname, 'table', t.relname, 'column', a.attname, 'kind', d.deptype)
       FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace

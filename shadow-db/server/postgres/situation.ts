@@ -98,6 +98,6 @@ export function fingerprint({ model, wanted, role, server }: Situation, names: N
     (item) => isMarked(item) && !isSeedHelper(item, names),
   );
   const parts = [server.database, model.schemas.map(({ name }) => name), wanted, ours, model.functions, role ?? null];
-  const text = JSON.stringify(parts, (key, value) => (key === 'last' ? undefined : value));
+  const text = JSON.stringify(parts, (key, value) => (key === 'last' || key === 'storage' ? undefined : value));
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
