@@ -107,8 +107,9 @@ function asksText(table: TableModel, text: string): Question | undefined {
   const hex = Buffer.from(text).toString('hex');
   const conditions = columns.map(({ name, type }) => {
     if (type === 'bytea') return `position(${literal(text)}::bytea IN ${quote(name)}) > 0`;
-    const like = `${quote(name)}::text LIKE ${literal(`%${text}%`)}`;
-    return plainText.test(type) ? like : `${like} OR ${quote(name)}::text LIKE ${literal(`%${hex}%`)}`;
+    const plain = `${quote(name)}::text COLLATE "C"`;
+    const like = `${plain} LIKE ${literal(`%${text}%`)}`;
+    return plainText.test(type) ? like : `${like} OR ${plain} LIKE ${literal(`%${hex}%`)}`;
   });
   return {
     reason: 'canary',

@@ -374,6 +374,7 @@ describe('new rows that are not where one would look for them', () => {
     price_range: `CREATE DOMAIN price_range AS text`,
     textrange: `CREATE TYPE textrange AS RANGE (subtype = text)`,
     '"time zone"': `CREATE DOMAIN "time zone" AS varchar(40)`,
+    caseless: `CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE DOMAIN caseless AS text COLLATE caseless`,
     raw: `CREATE DOMAIN raw AS bytea`,
     pair: `CREATE TYPE pair AS (a int, b bytea)`,
     'bytea[]': '',
