@@ -483,4 +483,17 @@ describe('new rows that are not where one would look for them', () => {
     expect(found.suspects).toMatchObject([{ table: `${test.main}.logs`, count: 1 }]);
     expect(found.coverage.notSearched).toMatchObject([{ table: `${test.main}.odd`, reason: 'no-key' }]);
   });
+
+  it('in a table that is being made anew, of which the server says nothing meanwhile', async () => {
+    const mark = await shadowed('CREATE TABLE logs (k CHAR(8) PRIMARY KEY, memo VARCHAR(80))');
+    const [maker, looker] = [await test.connect(), await test.connect()];
+    await looker.query('SET lock_wait_timeout = 1');
+    const made = maker.query(
+      `CREATE OR REPLACE TABLE logs (k CHAR(8) PRIMARY KEY, memo VARCHAR(80)) AS SELECT seq AS k, IF(SLEEP(0.7) = 0, '${CANARY}', '') AS memo FROM seq_1_to_10`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect(audit(mark, dbOf(looker))).rejects.toThrow(/^REAL_BUSY: \S+\.logs has been locked/);
+    await made;
+    expect(await audit(mark, dbOf(looker))).toMatchObject({ outcome: 'leak' });
+  });
 });

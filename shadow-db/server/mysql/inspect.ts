@@ -20,26 +20,25 @@ type Rows = [Row, ...Row[]];
 /** How many tables are asked for their highest id in one statement. */
 const batch = 100;
 
+/** How long a read waits for a table that is being made or altered. */
+export const busySec = 5;
+
 /**
- * Reads the structure of one schema. Changes nothing. information_schema never waits for a table; the highest ids are read from the tables
- * themselves, with a limit on waiting. Throws ShadowDbError REAL_BUSY when a table is locked, or altered, for longer than that.
+ * Reads the structure of one schema. Changes nothing. information_schema waits for a table that is being made, or altered under an exclusive lock, and leaves it
+ * out, or parts of it, in silence when the wait is over. Throws ShadowDbError REAL_BUSY then, and when a table is locked for longer than that.
  */
 export async function inspect(db: Db, database: string, server?: ServerFacts): Promise<SchemaModel> {
   const facts = server ?? (await readServer(db));
-  const ask = (sql: string): Promise<Row[]> => db.query(steady(sql, facts), [database]);
-  const schemata = await ask('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?');
-  if (schemata.length === 0) return { database, exists: false, tables: [], views: [], sequences: [] };
-  const relations = await ask(
-    `SELECT TABLE_NAME AS t, TABLE_TYPE AS kind, ENGINE AS engine, TABLE_COLLATION AS collation, TABLE_COMMENT AS comment,
-       CAST(AUTO_INCREMENT AS CHAR) AS next FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`,
+  const schemata = await db.query(
+    steady('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?', facts),
+    [database],
   );
-  const columns = byTable(await ask(columnsSql));
-  const indexes = byTable(await ask(indexesSql(facts)));
-  const foreignKeys = byTable(await ask(foreignKeysSql));
-  const checks = byTable(await ask(facts.flavour === 'mariadb' ? mariadbChecksSql : mysqlChecksSql));
-  const partitions = byTable(await ask(partitionsSql));
-  const triggers = byTable(await ask(triggersSql));
-  const views = await ask(viewsSql(facts));
+  if (schemata.length === 0) return { database, exists: false, tables: [], views: [], sequences: [] };
+  const rows = await readStructure(db, database, facts);
+  const { relations } = rows;
+  const [columns, indexes, foreignKeys] = [byTable(rows.columns), byTable(rows.indexes), byTable(rows.foreignKeys)];
+  const [checks, partitions, triggers] = [byTable(rows.checks), byTable(rows.partitions), byTable(rows.triggers)];
+  const { views } = rows;
 
   const tables = relations
     .filter(({ kind }) => kind === 'BASE TABLE' || kind === 'SYSTEM VERSIONED')
@@ -78,6 +77,40 @@ export async function inspect(db: Db, database: string, server?: ServerFacts): P
   };
 }
 
+/** All rows of information_schema about one schema. What took as long as a wait may have left something out: it is looked at, and read again. */
+async function readStructure(db: Db, database: string, facts: ServerFacts) {
+  let isSlow = false;
+  const ask = async (sql: string): Promise<Row[]> => {
+    const startMs = performance.now();
+    const rows = await impatient(db, sql, database, facts, [database]);
+    isSlow ||= performance.now() - startMs >= busySec * 900;
+    return rows;
+  };
+  const read = async () => {
+    const relations = await ask(relationsSql);
+    // broken tables have no engine either, but are told at once
+    const torn = relations.find(({ kind, engine }) => textOf(engine) === '' && !/VIEW/.test(textOf(kind)));
+    if (isSlow && torn !== undefined) throw busy(`${database}.${textOf(torn.t)}`);
+    return {
+      relations,
+      columns: await ask(columnsSql),
+      indexes: await ask(indexesSql(facts)),
+      foreignKeys: await ask(foreignKeysSql),
+      checks: await ask(facts.flavour === 'mariadb' ? mariadbChecksSql : mysqlChecksSql),
+      partitions: await ask(partitionsSql),
+      triggers: await ask(triggersSql),
+      views: await ask(viewsSql(facts)),
+    };
+  };
+  const rows = await read();
+  const withoutCounters = (one: typeof rows): string =>
+    JSON.stringify(one, (key, value) => (key === 'next' ? undefined : value));
+  if (isSlow && withoutCounters(await read()) !== withoutCounters(rows)) throw busy(`a table of ${database}`);
+  return rows;
+}
+
+const relationsSql = `SELECT TABLE_NAME AS t, TABLE_TYPE AS kind, ENGINE AS engine, TABLE_COLLATION AS collation, TABLE_COMMENT AS comment,
+    CAST(AUTO_INCREMENT AS CHAR) AS next FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`;
 const columnsSql = `SELECT TABLE_NAME AS t, COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS fallback,
     COLLATION_NAME AS collation, EXTRA AS extra, GENERATION_EXPRESSION AS generation, CAST(CHARACTER_OCTET_LENGTH AS CHAR) AS octets
   FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION`;
@@ -130,16 +163,24 @@ function wholeNumber(value: string, type: string): string {
   return /^(?:float|double)\b/i.test(type) ? `CAST(CEILING(${value}) AS DECIMAL(65, 0))` : value;
 }
 
-async function impatient(db: Db, sql: string, database: string, facts: ServerFacts): Promise<Row[]> {
+/** Throws ShadowDbError REAL_BUSY when it has to wait for a lock for too long. */
+export async function impatient(
+  db: Db,
+  sql: string,
+  what: string,
+  facts: ServerFacts,
+  params?: unknown[],
+): Promise<Row[]> {
   try {
-    return await db.query(steady(sql, facts, 5));
+    return await db.query(steady(sql, facts, busySec), params);
   } catch (error) {
     if ((error as { errno?: unknown }).errno !== 1205) throw error;
-    throw new ShadowDbError(
-      'REAL_BUSY',
-      `a table of ${database} has been locked, or has been waiting to be altered, for 5 s`,
-    );
+    throw busy(`a table of ${what}`);
   }
+}
+
+function busy(what: string): ShadowDbError {
+  return new ShadowDbError('REAL_BUSY', `${what} has been locked, or has been waiting to be altered, for ${busySec} s`);
 }
 
 function byTable(rows: Row[]): Map<string, Row[]> {

@@ -1,7 +1,9 @@
 import { type Db, ShadowDbError, textOf } from '../db.js';
+import { busySec, impatient } from './inspect.js';
 import type { Names } from './options.js';
 import { hasRight, ownGrants } from './rights.js';
 import type { ShadowTable } from './rows.js';
+import { readServer } from './server.js';
 
 /** A foreign key that leads to a table; names as the server has them. */
 interface Referrer {
@@ -27,11 +29,18 @@ export async function refuseReferrers(db: Db, names: Names, tables: readonly Sha
 }
 
 async function referrersOf(db: Db, schema: string, names: Names): Promise<Referrer[]> {
-  const seen = await db.query(
+  const startMs = performance.now();
+  const seen = await impatient(
+    db,
     `SELECT CONSTRAINT_SCHEMA AS s, TABLE_NAME AS t, CONSTRAINT_NAME AS k, REFERENCED_TABLE_NAME AS p
      FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE UNIQUE_CONSTRAINT_SCHEMA = ?`,
+    'the server',
+    await readServer(db),
     [schema],
   );
+  // the keys of a table that is waited for are left out in silence when the wait is over
+  if (performance.now() - startMs >= busySec * 900)
+    throw new ShadowDbError('REAL_BUSY', `foreign keys that lead to ${schema} could not be read within ${busySec} s`);
   const found = seen.map(({ s, t, k, p }) => ({
     child: `${textOf(s)}.${textOf(t)}`,
     key: textOf(k),
