@@ -159,6 +159,19 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
     expect(await dangling()).toBe(0);
   });
 
+  it('does not let a row of another run, or of the seed, lose its reference to NULL', async () => {
+    await as(null, `INSERT INTO ${of('customers')} (id) VALUES (1)`);
+    await as('one', `INSERT INTO ${of('orders')} (id, customer) VALUES (1, 1), (2, 1), (3, 1)`);
+    await as('two', `INSERT INTO ${of('orders')} (id, customer, twin) VALUES (4, 1, 1)`);
+    await as(null, `INSERT INTO ${of('orders')} (id, customer, twin) VALUES (5, 1, 2)`);
+    expect(keptOf(await remove('one', { dryRun: true }))).toEqual({ orders: 2 });
+    expect(keptOf(await remove('one'))).toEqual({ orders: 2 });
+    expect(await ask(`SELECT id, twin FROM ${of('orders')} WHERE id > 2 ORDER BY id`)).toEqual([
+      { id: 4, twin: 1 },
+      { id: 5, twin: 2 },
+    ]);
+  });
+
   it('keeps what refers in a circle by keys that take no NULL', async () => {
     await as(
       'one',
@@ -274,8 +287,10 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
           if (orders.length > 0)
             for (const [at, one] of items.entries())
               await as(one.run, `INSERT INTO ${of('items')} VALUES (${(one.order % orders.length) + 1}, '${at}', 't')`);
-          const before = await runs();
+          const others = `SELECT id, twin FROM ${of('orders')} WHERE NOT (shadowline_run <=> 'one') ORDER BY id`;
+          const [before, twins] = [await runs(), await ask(others)];
           const report = await remove('one', { chunkRows });
+          expect(await ask(others)).toEqual(twins);
           const after = await runs();
           for (const name of ['customers', 'orders', 'items', 'notes']) {
             const { one: _, ...others } = before[name] ?? {};
