@@ -514,6 +514,26 @@ describe('plan and provision', () => {
     await clean(test.db, chosen, { what: 'drop', dryRun: false });
   });
 
+  it('says who would get shadow rows by replication', async () => {
+    const schema = await schemaWith('CREATE TABLE t (id int PRIMARY KEY)');
+    await test.client.query(
+      `CREATE PUBLICATION whole FOR ALL TABLES; CREATE PUBLICATION near FOR TABLES IN SCHEMA ${schema}; CREATE PUBLICATION named FOR TABLE ${schema}.t`,
+    );
+    try {
+      const { warnings } = await plan(test.db, options(schema, { t: 'shadow' }));
+      expect(warnings.map((text) => /^publication \w+ is FOR [A-Z ]+/.exec(text)?.[0])).toEqual([
+        'publication near is FOR TABLES IN SCHEMA ',
+        'publication whole is FOR ALL TABLES',
+      ]);
+      const elsewhere = await plan(test.db, options(schema, { t: 'shadow' }, { mode: 'schema' }));
+      expect(elsewhere.warnings.join()).toMatch(
+        /^publication whole is FOR ALL TABLES[^,]*, shadow tables too[^,]*, or stop[^,]*$/,
+      );
+    } finally {
+      await test.client.query('DROP PUBLICATION whole, near, named');
+    }
+  });
+
   it('sees rights on single columns, and those that tie real rows to others', async () => {
     const schema = await schemaWith(
       'CREATE TABLE t (id int PRIMARY KEY, memo text); GRANT UPDATE (memo) ON t TO PUBLIC; CREATE TABLE u (id int PRIMARY KEY); GRANT TRIGGER ON u TO PUBLIC',
