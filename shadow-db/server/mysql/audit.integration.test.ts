@@ -472,6 +472,11 @@ describe('new rows that are not where one would look for them', () => {
     expect(await audit(mark)).toMatchObject({ outcome: 'leak' });
   });
 
+  it('names what it had nothing to look for in', async () => {
+    const mark = await shadowed('CREATE TABLE balances (account INT PRIMARY KEY, amount INT)');
+    expect((await audit(mark)).sentence).toMatch(/0 real tables.*Without text and ids to look for: \w+\.balances\.$/);
+  });
+
   it('by an index that the server ignores, or by ids that are no integers', async () => {
     const mark = await shadowed(
       'CREATE TABLE logs (id INT AUTO_INCREMENT PRIMARY KEY, memo VARCHAR(80), KEY a (id) IGNORED)',
