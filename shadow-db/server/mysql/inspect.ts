@@ -11,6 +11,7 @@ import type {
   ViewModel,
 } from './model.js';
 import { readServer, type ServerFacts, steady } from './server.js';
+import { bodyOf } from './trigger-body.js';
 
 export type * from './model.js';
 
@@ -65,6 +66,7 @@ export async function inspect(db: Db, database: string, server?: ServerFacts): P
         ...(ids && { autoIncrement: ids }),
       };
     });
+  await readBodies(db, database, tables, facts);
   await readHighestIds(db, database, tables, facts);
   return {
     database,
@@ -133,13 +135,23 @@ const partitionsSql = `SELECT TABLE_NAME AS t, PARTITION_NAME AS name, PARTITION
     PARTITION_DESCRIPTION AS description, SUBPARTITION_NAME AS sub FROM information_schema.PARTITIONS
   WHERE TABLE_SCHEMA = ? AND PARTITION_NAME IS NOT NULL ORDER BY TABLE_NAME, PARTITION_ORDINAL_POSITION, SUBPARTITION_ORDINAL_POSITION`;
 const triggersSql = `SELECT EVENT_OBJECT_TABLE AS t, TRIGGER_NAME AS name, ACTION_TIMING AS timing, EVENT_MANIPULATION AS event,
-    ACTION_STATEMENT AS body, SQL_MODE AS sqlMode FROM information_schema.TRIGGERS
+    ACTION_STATEMENT AS trigger_body, SQL_MODE AS sqlMode FROM information_schema.TRIGGERS
   WHERE TRIGGER_SCHEMA = ? ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER`;
 
 function viewsSql({ flavour }: ServerFacts): string {
   const algorithm = flavour === 'mariadb' ? 'ALGORITHM' : "'UNDEFINED'";
   return `SELECT TABLE_NAME AS t, VIEW_DEFINITION AS definition, IS_UPDATABLE AS updatable, CHECK_OPTION AS checkOption, ${algorithm} AS algorithm
     FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME`;
+}
+
+/** information_schema prints the strings of a body without their escapes: where a backslash is left, only the original text is the body. */
+async function readBodies(db: Db, database: string, tables: TableModel[], facts: ServerFacts): Promise<void> {
+  for (const one of tables.flatMap(({ triggers }) => triggers)) {
+    if (!one.body.includes('\\')) continue;
+    const sql = `SHOW CREATE TRIGGER ${quoteName(database)}.${quoteName(one.name)}`;
+    const [row] = await impatient(db, sql, database, facts);
+    one.body = bodyOf(textOf(row?.['SQL Original Statement']), one.sqlMode) ?? one.body;
+  }
 }
 
 /** AUTO_INCREMENT may lag behind ids that an UPDATE has set. Where the column leads an index, MAX reads one entry. */
@@ -248,7 +260,7 @@ function trigger(row: Row): TriggerModel {
     table: textOf(row.t),
     timing: textOf(row.timing),
     event: textOf(row.event),
-    body: textOf(row.body),
+    body: textOf(row.trigger_body),
     sqlMode: textOf(row.sqlMode),
   };
 }
