@@ -20,6 +20,7 @@ const hints = {
   RIGHTS: 'Nothing was changed. Let an administrator run these statements, then plan again.',
   READ_ONLY: 'Nothing was changed. Provision the primary; replicas get the shadow tables from it.',
   SERVER: 'MariaDB 10.6, MySQL 8.0, PostgreSQL 13 and later are known.',
+  SQL_MODE: 'Nothing was changed. Give the session another sql_mode (SET SESSION sql_mode = …).',
   REAL_BUSY: 'Nothing was changed. Wait until the long transaction or ALTER TABLE has ended, then try again.',
   LOCKED: 'Nothing was changed. Wait for it, or end that connection.',
   ONE_SESSION: 'Give it one connection, not a pool: settings, variables and locks belong to a session.',

@@ -448,6 +448,22 @@ describe('what would reach further than the shadow tables', () => {
     ]);
   });
 
+  it('a key that ends its string where backslashes are no escapes', async () => {
+    await test.run('CREATE TABLE named (k VARCHAR(60) PRIMARY KEY)');
+    const chosen = test.options({ named: 'shadow' });
+    await provision(test.db, await plan(test.db, chosen));
+    await test.run("SET @shadowline_run = 'one'");
+    await test.connection.query('INSERT INTO named_shadow (k) VALUES (?)', ["a\\') OR 1=1 -- "]);
+    await test.run('SET @shadowline_run = NULL', "INSERT INTO named_shadow (k) VALUES ('seed')");
+    const other = await test.connect();
+    await other.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'");
+    await expect(clean(dbOf(other), chosen, { run: 'one', dryRun: false })).rejects.toThrow(/^SQL_MODE: /);
+    expect((await clean(test.db, chosen, { run: 'one', dryRun: false })).tables).toEqual([
+      { table: 'named_shadow', rows: 1 },
+    ]);
+    expect(await test.query('SELECT k FROM named_shadow')).toEqual([{ k: 'seed' }]);
+  });
+
   it('a trigger that this account may not see', async () => {
     await test.run('CREATE TRIGGER stray AFTER DELETE ON orders_shadow FOR EACH ROW DELETE FROM history');
     const { db } = await test.user('SELECT, INSERT, UPDATE, DELETE, ALTER, SHOW VIEW ON {main}.*', 'PROCESS ON *.*');
