@@ -5,7 +5,7 @@ import { beyond, growingKey, indexOn, type Key, orderOf, positionList, positionO
 import { markedFirst } from '../postgres/mark.js';
 import type { SequenceModel, TableModel } from '../postgres/model.js';
 import type { ShadowDbOptions } from '../postgres/options.js';
-import { full, literal, quote, shown } from '../postgres/quote.js';
+import { full, literal, quote, sameTable, shown } from '../postgres/quote.js';
 import { highestOf } from '../postgres/range.js';
 import { bothSides, shadowRows } from '../postgres/scan.js';
 import { fromJson, inSnapshot } from '../postgres/session.js';
@@ -46,12 +46,12 @@ export class PostgresAudit implements AuditDialect<Key> {
     return { utc: String(row?.utc), since: String(row?.since) };
   }
 
-  /** Partitions are read with their table. */
+  /** Partitions are read with their table, where that is in a schema that is looked at. */
   async tables(): Promise<RealTable<Key>[]> {
     const { names, model, wanted } = await bothSides(this.#db, this.#options);
     const real = realSide(model, names);
     return real.tables
-      .filter(({ partitionOf }) => partitionOf === null)
+      .filter(({ partitionOf: parent }) => parent === null || !real.tables.some((one) => sameTable(one, parent)))
       .map((table): RealTable<Key> => {
         const reserved = wanted.sequences.flatMap((sequence) => {
           const actual = actualSequence(sequence, model);

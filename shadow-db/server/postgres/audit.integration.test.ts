@@ -359,6 +359,19 @@ describe('new rows that are not where one would look for them', () => {
     expect(await audit(since)).toMatchObject({ outcome: 'leak' });
   });
 
+  it('in a partition of a table in a schema that nobody looks at', async () => {
+    const since = await shadowed(
+      `CREATE SCHEMA far${next}; CREATE TABLE far${next}.whole (id serial PRIMARY KEY, memo text) PARTITION BY RANGE (id);
+       CREATE TABLE logs (id serial PRIMARY KEY, memo text)`,
+    );
+    await own.client.query(
+      `CREATE TABLE part PARTITION OF far${next - 1}.whole DEFAULT; INSERT INTO part (id, memo) VALUES (1, '${CANARY}')`,
+    );
+    const narrow: ShadowDbOptions = { ...chosen(), tables: { logs: 'shadow' } };
+    const found = await finishAudit(own.db, narrow, since, { canary: CANARY });
+    expect(found.suspects).toMatchObject([{ table: `${schema}.part` }]);
+  });
+
   it('where the sessions before and after the run write times in other ways', async () => {
     await shadowed(
       "CREATE TABLE visits (k text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), memo text); CREATE INDEX ON visits (at); INSERT INTO visits (k) VALUES ('old')",
