@@ -493,6 +493,25 @@ describe('what would reach further than the shadow tables', () => {
     ]);
   });
 
+  it('a real key stops the plan to make a table anew, before its first step', async () => {
+    await test.run(
+      'CREATE TABLE child (id INT PRIMARY KEY, o INT, CONSTRAINT stray FOREIGN KEY (o) REFERENCES orders_shadow (id))',
+      'INSERT INTO child VALUES (1, 2000000000)',
+      'ALTER TABLE orders ADD COLUMN z INT',
+    );
+    await expect(plan(test.db, options())).rejects.toThrow(/^REAL_KEY: foreign key stray of \S+\.child/);
+    // a key that came later, in a session that checks none
+    await test.run('ALTER TABLE child DROP FOREIGN KEY stray');
+    const planned = await plan(test.db, options());
+    await test.run(
+      'ALTER TABLE child ADD CONSTRAINT stray FOREIGN KEY (o) REFERENCES orders_shadow (id)',
+      'SET foreign_key_checks = 0',
+    );
+    await expect(provision(test.db, planned)).rejects.toThrow(/^STOPPED: .*DROP TABLE/);
+    expect(await test.query('SELECT o FROM child JOIN orders_shadow ON orders_shadow.id = o')).toHaveLength(1);
+    expect(await test.query('SELECT @@foreign_key_checks AS fks')).toEqual([{ fks: 0 }]);
+  });
+
   it('a real key is no orphan after a drop in a session that checks none', async () => {
     await test.run(
       'CREATE TABLE child (id INT PRIMARY KEY, o INT, CONSTRAINT stray FOREIGN KEY (o) REFERENCES orders_shadow (id))',

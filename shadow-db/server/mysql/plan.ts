@@ -9,6 +9,7 @@ import { type Difference, existingTable, foreignKeyText, isMendable, links, same
 import type { TableModel, TriggerModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
 import { firstShadowId, idsLeft, isFew, isMarked, isOurs, markedFirst, markOf, type ReservedRange } from './range.js';
+import { refuseReferrers } from './referrers.js';
 import { checkRights } from './rights.js';
 import { checkWritable, readServer } from './server.js';
 import { namesOn, readSides, type Sides } from './sides.js';
@@ -58,6 +59,12 @@ export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
   const seed = await readSeedPlan(db, sides);
   const grants = await readGrants(db, options.account);
   const result = planFrom({ sides, grants, ...(seed && { seed }) });
+  if (result.steps.some(({ sql }) => sql.startsWith('DROP TABLE '))) {
+    const ours = [...sides.shadow].flatMap(([schema, { tables }]) =>
+      tables.filter((table) => isOurs(table, schema, names)).map((table) => ({ shadow: `${schema}.${table.name}` })),
+    );
+    await refuseReferrers(db, names, ours, { mayBeBlind: true });
+  }
   result.warnings.push(...notes, ...(await accountWarnings(db, names)));
   return result;
 }

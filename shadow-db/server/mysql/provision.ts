@@ -108,12 +108,15 @@ async function checkAccount(db: Db, { options: { account }, steps }: Plan, names
 interface SessionSettings {
   sqlMode: string;
   lockWait: number;
+  foreignKeyChecks: number;
 }
 
 /** Takes the lock of each schema, and sets the session up. Throws LOCKED, which says who holds it, or ONE_SESSION. */
 async function enter(db: Db, names: Names, schemas: string[], lockWaitSec: number): Promise<SessionSettings> {
-  const [row] = await db.query('SELECT @@SESSION.sql_mode AS mode, @@SESSION.lock_wait_timeout AS wait');
-  const settings = { sqlMode: textOf(row?.mode), lockWait: numberOf(row?.wait) };
+  const [row] = await db.query(
+    'SELECT @@SESSION.sql_mode AS mode, @@SESSION.lock_wait_timeout AS wait, @@SESSION.foreign_key_checks AS fks',
+  );
+  const settings = { sqlMode: textOf(row?.mode), lockWait: numberOf(row?.wait), foreignKeyChecks: numberOf(row?.fks) };
   const taken: string[] = [];
   try {
     for (const schema of schemas) {
@@ -129,8 +132,9 @@ async function enter(db: Db, names: Names, schemas: string[], lockWaitSec: numbe
       const [row] = await db.query('SELECT IS_USED_LOCK(?) AS holder', [lock]);
       if (textOf(row?.holder) !== '') throw await lockedBy(db, names.shadowSchema(database), lock, 'seeding');
     }
-    // no user of a real table may queue behind us for longer than this, should a statement ever have to wait
-    await db.query(`SET SESSION lock_wait_timeout = ${Math.max(1, Math.floor(lockWaitSec))}`);
+    // no user of a real table may queue behind us for longer than this, should a statement ever have to wait; without its checks the server
+    // would drop a table to which a real key leads
+    await db.query(`SET SESSION lock_wait_timeout = ${Math.max(1, Math.floor(lockWaitSec))}, foreign_key_checks = 1`);
     await db.query('SET @shadowline_run = NULL');
     return settings;
   } catch (error) {
@@ -141,10 +145,16 @@ async function enter(db: Db, names: Names, schemas: string[], lockWaitSec: numbe
 }
 
 /** A connection that has died has given its locks and settings up by itself. */
-async function leave(db: Db, schemas: string[], { sqlMode, lockWait }: SessionSettings): Promise<void> {
+async function leave(
+  db: Db,
+  schemas: string[],
+  { sqlMode, lockWait, foreignKeyChecks }: SessionSettings,
+): Promise<void> {
   try {
     for (const schema of schemas) await db.query('SELECT RELEASE_LOCK(?) AS released', [lockName(schema)]);
-    await db.query(`SET SESSION sql_mode = ${quoteText(sqlMode)}, lock_wait_timeout = ${lockWait || 86_400}`);
+    await db.query(
+      `SET SESSION sql_mode = ${quoteText(sqlMode)}, lock_wait_timeout = ${lockWait || 86_400}, foreign_key_checks = ${foreignKeyChecks}`,
+    );
   } catch {
     // the error that ended the plan is the one that counts
   }

@@ -2,7 +2,6 @@ import { type Db, ShadowDbError, textOf } from '../db.js';
 import { busySec, impatient } from './inspect.js';
 import type { Names } from './options.js';
 import { hasRight, ownGrants } from './rights.js';
-import type { ShadowTable } from './rows.js';
 import { readServer } from './server.js';
 
 /** A foreign key that leads to a table; names as the server has them. */
@@ -14,11 +13,16 @@ interface Referrer {
 
 /**
  * Foreign keys of tables that are not ours lead on from what is removed here, into any database. Throws ShadowDbError REAL_KEY for one, and RIGHTS where this
- * account could not see it: information_schema leaves out, in silence, the keys of tables on which an account has no right.
+ * account could not see it, unless `mayBeBlind` (the server itself will refuse): information_schema leaves out, in silence, the keys of tables on which an account has no right.
  */
-export async function refuseReferrers(db: Db, names: Names, tables: readonly ShadowTable[]): Promise<void> {
+export async function refuseReferrers(
+  db: Db,
+  names: Names,
+  tables: readonly { shadow: string }[],
+  { mayBeBlind = false } = {},
+): Promise<void> {
   for (const schema of new Set(names.databases.map((database) => names.shadowSchema(database)))) {
-    for (const { child, key, parent } of await referrersOf(db, schema, names)) {
+    for (const { child, key, parent } of await referrersOf(db, schema, names, mayBeBlind)) {
       if (tables.some(({ shadow }) => shadow === child)) continue;
       // a letter outside of ASCII that InnoDB spells in its own way: what could be a shadow table counts as one
       const mayBe = /@/.test(parent) && names.mapping.isShadowName(schema, parent.slice(schema.length + 1));
@@ -28,7 +32,7 @@ export async function refuseReferrers(db: Db, names: Names, tables: readonly Sha
   }
 }
 
-async function referrersOf(db: Db, schema: string, names: Names): Promise<Referrer[]> {
+async function referrersOf(db: Db, schema: string, names: Names, mayBeBlind: boolean): Promise<Referrer[]> {
   const startMs = performance.now();
   const seen = await impatient(
     db,
@@ -50,6 +54,7 @@ async function referrersOf(db: Db, schema: string, names: Names): Promise<Referr
   const seesAll = grants.filter((grant) => grant.schema === '*');
   if (hasRight(seesAll, 'SELECT', schema)) return found;
   const hidden = await fromInnodb(db, schema);
+  if (hidden === undefined && mayBeBlind) return found;
   if (hidden === undefined) {
     throw new ShadowDbError(
       'RIGHTS',
