@@ -122,6 +122,10 @@ beforeAll(async () => {
   const second = `{ url: env:CLI_PG, account: { user: ${role}, passwordEnv: CLI_PASSWORD }, tables: { shadow: [orders] } }`;
   writeFileSync(join(folder, 'twice.yaml'), `${minimal}${store('')}  postgres: { main: ${second} }\n`);
   writeFileSync(
+    join(folder, 'odd.yaml'),
+    `${minimal}  postgres: { pg: { url: env:CLI_PG, account: { user: ${role}, passwordEnv: CLI_PASSWORD }, tables: { shadow: ['*'] } } }\n`,
+  );
+  writeFileSync(
     join(folder, 'pg.yaml'),
     `${minimal}  postgres: { pg: { url: env:CLI_PG, account: { user: ${role}, passwordEnv: CLI_PASSWORD }, tables: { shadow: [orders, people] }, seed: { people: { where: id > 2, idOffset: reserved, mask: { mail: email } } } } }\n`,
   );
@@ -321,6 +325,19 @@ describe('stress shadow-db on PostgreSQL', () => {
       "SELECT relname FROM pg_class WHERE relname LIKE '%shadow%' AND relname <> 'pg_shadow'",
     );
     expect(left).toEqual([]);
+    expect((await client.query('SELECT count(*)::int AS n FROM orders')).rows).toEqual([{ n: 5 }]);
+    await client.end();
+  });
+
+  it('prints comments that are comments to the server, whatever a table is called', async () => {
+    const client = new pg.Client(pgUrl.href);
+    await client.connect();
+    await client.query('CREATE TABLE "odd\rTRUNCATE orders CASCADE; -- " (id serial PRIMARY KEY)');
+    const { code, out } = await shadowDb(['plan', 'odd.yaml', '--sql']);
+    expect(code).toBe(0);
+    const comments = out.split('\n').filter((line) => line.startsWith('--'));
+    expect(comments.join()).toContain('odd TRUNCATE orders');
+    await client.query(comments.join('\n'));
     expect((await client.query('SELECT count(*)::int AS n FROM orders')).rows).toEqual([{ n: 5 }]);
     await client.end();
   });

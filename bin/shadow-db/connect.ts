@@ -37,6 +37,8 @@ export async function connectMysql(address: Address): Promise<OpenDb> {
       dateStrings: true,
       connectTimeout: CONNECT_MS,
     });
+    // the driver escapes values by backslashes, and our statements are not in ORACLE's grammar
+    await connection.query("SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'");
     return {
       async query(sql, params) {
         const [rows] = await connection.query(sql, params);

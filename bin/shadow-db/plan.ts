@@ -30,7 +30,8 @@ export function planLines({ steps, warnings, reserved }: StorePlan): string[] {
 
 /** A script. What stands for a secret or a key range is left as it is, so that nobody runs it unread. */
 function sqlLines({ steps, warnings }: StorePlan): string[] {
-  const comment = (text: string) => `-- ${text.replaceAll(/\s*\n\s*/g, ' ')}`;
+  // a name may hold anything: psql ends a comment at a carriage return too
+  const comment = (text: string) => `-- ${text.replaceAll(/\s*\p{Cc}\s*/gu, ' ')}`;
   return [
     ...steps.flatMap(({ kind, subject, reason, sql, sqlMode }) => [
       comment(`${kind} ${subject}: ${reason}`),

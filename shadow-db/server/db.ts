@@ -20,6 +20,7 @@ const hints = {
   RIGHTS: 'Nothing was changed. Let an administrator run these statements, then plan again.',
   READ_ONLY: 'Nothing was changed. Provision the primary; replicas get the shadow tables from it.',
   SERVER: 'MariaDB 10.6, MySQL 8.0, PostgreSQL 13 and later are known.',
+  SQL_MODE: 'Nothing was changed. Give the session another sql_mode (SET SESSION sql_mode = …).',
   REAL_BUSY: 'Nothing was changed. Wait until the long transaction or ALTER TABLE has ended, then try again.',
   LOCKED: 'Nothing was changed. Wait for it, or end that connection.',
   ONE_SESSION: 'Give it one connection, not a pool: settings, variables and locks belong to a session.',
@@ -30,6 +31,8 @@ const hints = {
     'Nothing was removed. See what `drift` finds, mend it with `provision`, or by hand where `drift` says how, then clean again.',
   REAL_KEY:
     'Nothing was removed. Take that foreign key off: what goes from the shadow table would reach the other one.',
+  REAL_HEIR:
+    'Nothing was changed. Detach that partition, or take it off with NO INHERIT: what is done to the shadow table would be done to it.',
   NO_RUN: 'Nothing was removed. Clean all rows, or provision again so that rows know their run.',
   RUN_ID: 'A run id has 1 to 64 letters, digits, "_" and "-", as `stress run` shows it.',
   NOT_SHADOW: 'Only shadow tables may be changed.',

@@ -33,6 +33,8 @@ export interface KeyMark {
   index: string;
   /** Highest value at the mark, as text; null when the table was empty. */
   after: string | null;
+  /** Which counter gives its values: another one after TRUNCATE, RESTART or a table that was made anew. Absent where the server does not say. */
+  counter?: string;
 }
 
 export interface TableMark {
@@ -223,12 +225,15 @@ export function gapOf({ table, detail }: UnsearchedTable): string {
 /** What was searched, in one or two sentences that promise no more than that. */
 export function coverageSentence(coverages: readonly Coverage[]): string {
   const rows = coverages.reduce((sum, one) => sum + one.rows, 0);
-  const tables = coverages.flatMap((one) => one.searched).filter(({ by }) => by !== 'none');
+  const searched = coverages.flatMap((one) => one.searched);
+  const tables = searched.filter(({ by }) => by !== 'none');
+  const none = searched.filter(({ by }) => by === 'none').map(({ table }) => table);
   const missed = [...new Set(coverages.flatMap((one) => one.notSearched.map(({ table }) => table)))];
   const whole = tables.filter(({ by }) => by === 'whole').length;
-  const some = missed.slice(0, 5).join(', ') + (missed.length > 5 ? ', …' : '');
+  const some = (list: string[]): string => list.slice(0, 5).join(', ') + (list.length > 5 ? ', …' : '');
   return (
     `Searched were ${rows} rows of ${tables.length} real tables: those added since the run began${whole > 0 ? `, and ${whole} small tables whole` : ''}; ` +
-    `an update of an older row would not be seen.${missed.length > 0 ? ` Not searched: ${some}.` : ''}`
+    `an update of an older row would not be seen.${missed.length > 0 ? ` Not searched: ${some(missed)}.` : ''}` +
+    (none.length > 0 ? ` Without text and ids to look for: ${some(none)}.` : '')
   );
 }

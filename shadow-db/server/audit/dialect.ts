@@ -30,6 +30,10 @@ export interface RealTable<Key = unknown> {
   growing: GrowingKey<Key> | undefined;
   /** Highest value that its growing key of kind auto-increment has given; null when there was none. */
   highest(): Promise<string | null>;
+  /** What the counter of that key has reached: it only grows, unless somebody sets it back. */
+  reached: string | null;
+  /** See KeyMark. */
+  counter?: string;
   /** A key that tells every row. */
   rowKey: Key | undefined;
   /** `condition`: what follows the column. */

@@ -3,8 +3,10 @@ import type { Db } from '../db.js';
 import { beyond, growingKey, indexOn, type Key, orderOf, positionList, positionOf, rowKey } from '../mysql/key.js';
 import type { TableModel } from '../mysql/model.js';
 import type { ShadowDbOptions } from '../mysql/options.js';
-import { isMarked, markedFirst } from '../mysql/range.js';
+import { isOurs, markedFirst, reachedId } from '../mysql/range.js';
+import { innodbPlace } from '../mysql/referrers.js';
 import { readSchemas, shadowRows, shadowTables } from '../mysql/rows.js';
+import { readServer } from '../mysql/server.js';
 import type { ShadowRows, Suspect } from './audit.js';
 import {
   type AuditDialect,
@@ -28,7 +30,7 @@ export class MysqlAudit implements AuditDialect<Key> {
 
   constructor(db: Db, options: ShadowDbOptions) {
     this.database = options.database;
-    this.#db = db;
+    this.#db = new UtcDb(db);
     this.#options = options;
   }
 
@@ -41,11 +43,13 @@ export class MysqlAudit implements AuditDialect<Key> {
 
   async tables(): Promise<RealTable<Key>[]> {
     const schemas = await readSchemas(this.#db, this.#options);
-    const { mapping } = schemas.names;
+    const { names } = schemas;
+    const { mapping } = names;
+    const counters = await this.#counters();
     const twins = new Map(shadowTables(schemas).map((one) => [one.table, one.model]));
     return [...schemas.real].flatMap(([database, { tables }]) =>
       tables
-        .filter((table) => !isMarked(table))
+        .filter((table) => !isOurs(table, database, names))
         .map((table): RealTable<Key> => {
           const name = `${database}.${table.name}`;
           const reserved = reservedIn(twins.get(name));
@@ -60,6 +64,8 @@ export class MysqlAudit implements AuditDialect<Key> {
             idsReached: reserved.some(({ first }) => reaches(table, first)),
             growing,
             highest: () => this.#highest(from, growing?.column ?? ''),
+            reached: table.autoIncrement ? String(reachedId(table)) : null,
+            ...(counters.has(name) && { counter: counters.get(name)! }),
             rowKey: rowKey(table),
             asksId: (reason, column, condition) => ({
               reason,
@@ -79,12 +85,44 @@ export class MysqlAudit implements AuditDialect<Key> {
     return highest === null ? null : String(highest);
   }
 
+  /** InnoDB's number of each table, by `schema.table`; empty without the right PROCESS. */
+  async #counters(): Promise<Map<string, string>> {
+    try {
+      const rows = await this.#db.query(
+        'SELECT NAME AS name, TABLE_ID AS id FROM information_schema.INNODB_SYS_TABLES',
+      );
+      return new Map(rows.map(({ name, id }) => [innodbPlace(name), String(id)]));
+    } catch {
+      // the height of the counter is what is left to go by
+      return new Map();
+    }
+  }
+
   shadowRows(): Promise<ShadowRows[]> {
     return shadowRows(this.#db, this.#options);
   }
 
   reads(): AuditReads<Key> {
     return new MysqlReads(this.#db);
+  }
+}
+
+/**
+ * A TIMESTAMP travels as text, which each session reads by its own time zone, and of which one hour comes twice where summer time ends: so all of them
+ * read it as UTC. MySQL cannot set a variable for one statement alone: there the sessions must have one time zone.
+ */
+class UtcDb implements Db {
+  readonly #db: Db;
+  #prefix: string | undefined;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  async query(sql: string, params?: unknown[]): Promise<Record<string, unknown>[]> {
+    this.#prefix ??=
+      (await readServer(this.#db)).flavour === 'mariadb' ? "SET STATEMENT time_zone = '+00:00' FOR " : '';
+    return this.#db.query(/^(?:SELECT|EXPLAIN)\b/.test(sql) ? this.#prefix + sql : sql, params);
   }
 }
 

@@ -5,7 +5,7 @@ import { beyond, growingKey, indexOn, type Key, orderOf, positionList, positionO
 import { markedFirst } from '../postgres/mark.js';
 import type { SequenceModel, TableModel } from '../postgres/model.js';
 import type { ShadowDbOptions } from '../postgres/options.js';
-import { full, literal, quote, shown } from '../postgres/quote.js';
+import { full, literal, quote, sameTable, shown } from '../postgres/quote.js';
 import { highestOf } from '../postgres/range.js';
 import { bothSides, shadowRows } from '../postgres/scan.js';
 import { fromJson, inSnapshot } from '../postgres/session.js';
@@ -21,9 +21,11 @@ import {
   WholeTableRead,
 } from './dialect.js';
 
-/** Types that hold no text of a payload. */
+/** Types of the server that hold no text of a payload, and lists of them. Types of users have any name: one that is not known is searched. */
 const textless =
-  /^(?:smallint|integer|bigint|numeric|real|double precision|boolean|date|time|timestamp|interval|uuid|oid|money|inet|cidr|macaddr|bit|"char"|point|line|lseg|box|path|polygon|circle|pg_lsn|.*range)\b/;
+  /^(?:smallint|integer|bigint|numeric|real|double precision|boolean|date|time|timestamp|interval|uuid|oid|money|inet|cidr|macaddr8?|bit|bit varying|"char"|point|line|lseg|box|path|polygon|circle|pg_lsn|(?:int4|int8|num|ts|tstz|date)(?:multi)?range)(?:\([\d,-]+\))?(?: with(?:out)? time zone)?(?:\[\])*$/;
+
+const plainText = /^(?:text|character(?: varying)?(?:\(\d+\))?|jsonb?|xml|name)$/;
 
 export class PostgresAudit implements AuditDialect<Key> {
   readonly database: string;
@@ -39,17 +41,17 @@ export class PostgresAudit implements AuditDialect<Key> {
 
   async clock(marginSec: number): Promise<{ utc: string; since: string }> {
     const [row] = await this.#db.query(
-      `SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS utc, (now() - interval '${marginSec} s')::text AS since`,
+      `SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS utc, to_char((now() - interval '${marginSec} s') AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US"+00"') AS since`,
     );
     return { utc: String(row?.utc), since: String(row?.since) };
   }
 
-  /** Partitions are read with their table. */
+  /** Partitions are read with their table, where that is in a schema that is looked at. */
   async tables(): Promise<RealTable<Key>[]> {
     const { names, model, wanted } = await bothSides(this.#db, this.#options);
     const real = realSide(model, names);
     return real.tables
-      .filter(({ partitionOf }) => partitionOf === null)
+      .filter(({ partitionOf: parent }) => parent === null || !real.tables.some((one) => sameTable(one, parent)))
       .map((table): RealTable<Key> => {
         const reserved = wanted.sequences.flatMap((sequence) => {
           const actual = actualSequence(sequence, model);
@@ -70,6 +72,8 @@ export class PostgresAudit implements AuditDialect<Key> {
           growing,
           // ids that the sequence has given already may still come in, from transactions that go on; those of the run are above
           highest: async () => growing?.sequence?.last ?? null,
+          reached: growing?.sequence?.last ?? null,
+          ...(growing?.sequence && { counter: growing.sequence.storage }),
           rowKey: rowKey(table),
           asksId: (reason, column, condition) => ({
             reason,
@@ -99,11 +103,14 @@ function reaches(sequence: SequenceModel, first: string): boolean {
 function asksText(table: TableModel, text: string): Question | undefined {
   const columns = table.columns.filter(({ type }) => !textless.test(type));
   if (columns.length === 0) return undefined;
-  const conditions = columns.map(({ name, type }) =>
-    type === 'bytea'
-      ? `position(${literal(text)}::bytea IN ${quote(name)}) > 0`
-      : `${quote(name)}::text LIKE ${literal(`%${text}%`)}`,
-  );
+  // bytes within a domain, a list or a composite are printed as hexadecimal digits
+  const hex = Buffer.from(text).toString('hex');
+  const conditions = columns.map(({ name, type }) => {
+    if (type === 'bytea') return `position(${literal(text)}::bytea IN ${quote(name)}) > 0`;
+    const plain = `${quote(name)}::text COLLATE "C"`;
+    const like = `${plain} LIKE ${literal(`%${text}%`)}`;
+    return plainText.test(type) ? like : `${like} OR ${plain} LIKE ${literal(`%${hex}%`)}`;
+  });
   return {
     reason: 'canary',
     columns: columns.map(({ name }) => name),

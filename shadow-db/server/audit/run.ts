@@ -124,7 +124,7 @@ export async function watch<Key>(
       suspects.push(...withoutKnown(found, known));
       const questions = asksByCanary(table, asked.canary);
       if (growing === undefined || questions.length === 0) continue;
-      const after = reached.get(name) ?? positionAfter(known, growing);
+      const after = reached.get(name) ?? positionAfter(table, known, growing);
       const walked = await search.walk(table, growing.key, after, questions);
       if (walked.reached !== null) reached.set(name, walked.reached);
       for (const one of walked.suspects)
@@ -167,13 +167,22 @@ async function keyMark(table: RealTable, since: string): Promise<KeyMark | null>
   const { growing } = table;
   if (growing === undefined) return null;
   const { by, column, index } = growing;
-  return { by, column, index, after: by === 'timestamp' ? since : await table.highest() };
+  if (by === 'timestamp') return { by, column, index, after: since };
+  const { counter } = table;
+  return { by, column, index, after: await table.highest(), ...(counter !== undefined && { counter }) };
 }
 
-/** Null, so that all rows are read, for a table that was not there or had another key. */
-function positionAfter(known: TableMark | undefined, { by, column }: GrowingKey): Position | null {
+/** Null, so that all rows are read, for a table that was not there, had another key, or whose counter has begun again (TRUNCATE, RESTART, a new table of the name). */
+function positionAfter(
+  { reached, counter }: RealTable,
+  known: TableMark | undefined,
+  { by, column }: GrowingKey,
+): Position | null {
   const mark = known?.key;
-  return mark?.after == null || mark.by !== by || mark.column !== column ? null : [mark.after];
+  if (mark?.after == null || mark.by !== by || mark.column !== column) return null;
+  if (by === 'timestamp') return [mark.after];
+  const hasGrown = reached !== null && BigInt(reached) >= BigInt(mark.after) && counter === mark.counter;
+  return hasGrown ? [mark.after] : null;
 }
 
 /** Rows of a table that may hold an answer to the questions: new ones where they can be told, else all where they are few. */
@@ -199,7 +208,9 @@ async function searchRows<Key>(
     rowKey === undefined ? search.scan(table, asked) : ended(await search.walk(table, rowKey, null, asked, pace));
   if (growing !== undefined) {
     const inclusive = growing.by === 'timestamp';
-    const added = ended(await search.walk(table, growing.key, positionAfter(known, growing), questions, { inclusive }));
+    const added = ended(
+      await search.walk(table, growing.key, positionAfter(table, known, growing), questions, { inclusive }),
+    );
     if (!fullScan) return { ...added, by: growing.by };
     // ids of earlier leaks lie in older rows, the canary of this run only where this run wrote
     const all = await whole(questions.filter(({ reason }) => reason === 'canary'));

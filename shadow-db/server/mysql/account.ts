@@ -1,10 +1,11 @@
-import { type Db, quoteText, ShadowDbError } from '../db.js';
+import { quoteName } from '../../names.js';
+import { type Db, quoteText, ShadowDbError, textOf } from '../db.js';
 import type { Desired } from './desired.js';
 import type { Account, Names } from './options.js';
 import type { Step } from './plan.js';
-import { isMarked } from './range.js';
+import { isOurs } from './range.js';
 import { unsafeViews } from './real-views.js';
-import { coversSchema, parseGrants } from './rights.js';
+import { coversSchema, type Grant, parseGrants } from './rights.js';
 import type { Sides } from './sides.js';
 
 /** Lines of SHOW GRANTS. */
@@ -34,32 +35,65 @@ export async function accountWarnings(db: Db, names: Names): Promise<string[]> {
   const warnings = fromPublic.map(
     (line) => `everybody, ${accountName(account)} too, may do more than it should: ${line}`,
   );
-  // MySQL looks for the most specific host first, so an anonymous account can be chosen before `user`@`%`
-  if ((account.host ?? '%') !== '%') return warnings;
-  const rows = await db.query("SELECT Host AS host FROM mysql.user WHERE User = '' AND Host <> '%'");
+  const others = await db.query(
+    "SELECT User AS user, Host AS host FROM mysql.user WHERE User IN ('', ?) AND Host <> ''",
+    [account.user],
+  );
+  const own = account.host ?? '%';
   return [
     ...warnings,
-    ...rows.map(
-      ({ host }) =>
-        `connections from ${host} are taken by the anonymous account ''@'${host}' before ${accountName(account)}: drop it, or set account.host`,
-    ),
+    ...others
+      .map((row) => ({ user: textOf(row.user), host: textOf(row.host) }))
+      .filter(({ host }) => beforeWildcard(host) > beforeWildcard(own))
+      .map((other) => {
+        const what = other.user === '' ? 'the anonymous account ' : '';
+        return `connections from ${other.host} are taken by ${what}${accountName(other)} before ${accountName(account)}: drop it, or set account.host`;
+      }),
   ];
 }
 
-/** Grants to PUBLIC (MariaDB 10.11) that reach one of the schemas of either side. */
+/** The server looks for the most specific host first, whatever the user: an anonymous account, or another of the same name, can be chosen before ours. */
+function beforeWildcard(host: string): number {
+  const at = host.search(/[%_]/);
+  return at === -1 ? Number.POSITIVE_INFINITY : at;
+}
+
+/** Grants to PUBLIC (MariaDB 10.11), and those of anonymous users on schemas, which the server gives to everybody, that reach one of the schemas of either side. */
 export async function publicGrants(db: Db, names: Names): Promise<string[]> {
-  let rows: Record<string, unknown>[];
+  const schemas = names.databases.flatMap((database) => [database, names.shadowSchema(database)]);
+  return [...(await grantsToPublic(db)), ...(await anonymousGrants(db))]
+    .filter((grant) => schemas.some((schema) => coversSchema(grant, schema)))
+    .filter(({ rights }) => rights.some((right) => right !== 'USAGE'))
+    .map(({ line }) => line);
+}
+
+async function grantsToPublic(db: Db): Promise<Grant[]> {
   try {
-    rows = await db.query('SHOW GRANTS FOR PUBLIC');
+    const rows = await db.query('SHOW GRANTS FOR PUBLIC');
+    return parseGrants(rows.map((row) => String(Object.values(row)[0])));
   } catch {
     // servers without PUBLIC do not know the statement
     return [];
   }
-  const schemas = names.databases.flatMap((database) => [database, names.shadowSchema(database)]);
-  return parseGrants(rows.map((row) => String(Object.values(row)[0])))
-    .filter((grant) => schemas.some((schema) => coversSchema(grant, schema)))
-    .filter(({ rights }) => rights.some((right) => right !== 'USAGE'))
-    .map(({ line }) => line);
+}
+
+/** Measured on MariaDB 11.4: a row of mysql.db whose user is empty holds for every user who has no row of his own for that schema. No SHOW GRANTS tells it. */
+async function anonymousGrants(db: Db): Promise<Grant[]> {
+  let rows: Record<string, unknown>[];
+  try {
+    rows = await db.query("SELECT * FROM mysql.db WHERE User = ''");
+  } catch (error) {
+    const line = `what anonymous users may do, and so everybody, could not be read: ${error instanceof Error ? error.message : String(error)}`;
+    return [{ rights: ['?'], schema: '*', table: '*', hasColumns: false, grantOption: false, who: '', line }];
+  }
+  return rows.map((row): Grant => {
+    const [who, schema] = [accountName({ user: '', host: textOf(row.Host) }), textOf(row.Db)];
+    const rights = Object.entries(row)
+      .filter(([name, value]) => name.endsWith('_priv') && value === 'Y')
+      .map(([name]) => name.slice(0, -'_priv'.length).replaceAll('_', ' ').toUpperCase());
+    const line = `${rights.join(', ')} ON ${quoteName(schema)}.* of the anonymous ${who}`;
+    return { rights, schema, table: '*', hasColumns: false, grantOption: false, who, line };
+  });
 }
 
 /**
@@ -67,7 +101,7 @@ export async function publicGrants(db: Db, names: Names): Promise<string[]> {
  * one of them on a shadow, unless it has none: an account that only reads real tables is a report's, or an analyst's.
  */
 export function foreignGrant(grants: GrantState, names: Names): string | undefined {
-  const rights = grants.filter((grant) => !/^GRANT USAGE ON \*\.\* /.test(grant));
+  const rights = grants.filter((grant) => !/^GRANT USAGE ON \*\.\* (?!.* WITH (?:.* )?GRANT OPTION)/.test(grant));
   const foreign = rights.find((grant) => kindOf(grant, names) === 'foreign');
   return foreign ?? (rights.some((grant) => kindOf(grant, names) === 'shadow') ? undefined : rights[0]);
 }
@@ -95,7 +129,9 @@ export function wantedRights(sides: Sides, { tables, views, sequences }: Desired
   // what a default that draws from a sequence needs
   for (const { name, schema } of sequences) rights.set(names.named(name, schema), ['SELECT', 'INSERT']);
   for (const [database, model] of real) {
-    const existing = [...model.tables.filter((table) => !isMarked(table)), ...model.views].map(({ name }) => name);
+    const existing = [...model.tables.filter((table) => !isOurs(table, database, names)), ...model.views].map(
+      ({ name }) => name,
+    );
     for (const table of names.ofClass('real-read', existing, database))
       if (!unsafe.has(`${database}.${table}`)) rights.set(names.real(table, database), ['SELECT']);
   }

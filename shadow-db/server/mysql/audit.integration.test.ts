@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Connection, createConnection } from 'mysql2/promise';
+import { type Scratch, scratch } from '../../fixtures/scratch.js';
 import { dbOf } from '../../fixtures/server.js';
 import type { Db } from '../db.js';
 import {
@@ -45,9 +46,10 @@ class Watched implements Db {
     this.#db = db;
   }
   async query(sql: string, params?: unknown[]): Promise<Record<string, unknown>[]> {
-    const own = /^SELECT/.test(sql) && new RegExp(`FROM \`${database}\`\\.\`(?!\\w+_shadow)`).test(sql);
+    const plain = sql.replace(/^SET STATEMENT time_zone = '\+00:00' FOR /, '');
+    const own = /^SELECT/.test(plain) && new RegExp(`FROM \`${database}\`\\.\`(?!\\w+_shadow)`).test(plain);
     if (!own) return this.#db.query(sql, params);
-    const [planned] = await this.#db.query(`EXPLAIN ${sql}`, params);
+    const [planned] = await this.#db.query(`EXPLAIN ${plain}`, params);
     const noise = await this.#unindexed();
     const before = await this.#unindexed();
     const rows = await this.#db.query(sql, params);
@@ -411,5 +413,92 @@ describe('audit of a database', () => {
       await as('one', insert);
       expect((await finish({ run: 'one', issued: {} })).gaps.join()).toMatch(/1 more rows than issued/);
     });
+  });
+});
+
+describe('new rows that are not where one would look for them', () => {
+  let test: Scratch;
+  const options = () => test.options({ '*': 'shadow' });
+  const audit = (mark: AuditMark, from: Db = test.db) => finishAudit(from, options(), mark, { canary: CANARY });
+  beforeEach(async () => {
+    test = await scratch();
+  });
+  afterEach(async () => test.close());
+  const shadowed = async (...sql: string[]): Promise<AuditMark> => {
+    await test.run(...sql);
+    await provision(test.db, await plan(test.db, options()));
+    return beginAudit(test.db, options());
+  };
+
+  it('in a real table whose comment was copied from a shadow table', async () => {
+    await test.run('CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, memo VARCHAR(80))');
+    await provision(test.db, await plan(test.db, options()));
+    await test.run('CREATE TABLE orders_old LIKE orders_shadow', 'ALTER TABLE orders_old DROP COLUMN shadowline_run');
+    const planned = await plan(test.db, options());
+    expect(planned.warnings.join()).not.toMatch(/orders_old.*drop it/);
+    expect(planned.steps.map(({ kind, subject }) => `${kind} ${subject}`)).toEqual(['table orders_old']);
+    const mark = await beginAudit(test.db, options());
+    await test.run(`INSERT INTO orders_old (memo) VALUES ('${CANARY}')`);
+    expect((await audit(mark)).suspects).toMatchObject([{ table: `${test.main}.orders_old`, reason: 'canary' }]);
+  });
+
+  it('where the looks before and after the run have other time zones', async () => {
+    await test.run(
+      'CREATE TABLE visits (k CHAR(8) PRIMARY KEY, at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, memo VARCHAR(80), KEY (at))',
+      "INSERT INTO visits (k) VALUES ('old')",
+    );
+    await provision(test.db, await plan(test.db, options()));
+    const [east, west] = [await test.connect(), await test.connect()];
+    await east.query("SET time_zone = '+05:00'");
+    await west.query("SET time_zone = '-05:00'");
+    const mark = await beginAudit(dbOf(east), options());
+    await test.run(`INSERT INTO visits (k, memo) VALUES ('new', '${CANARY}')`);
+    expect(await audit(mark, dbOf(west))).toMatchObject({ outcome: 'leak' });
+  });
+
+  it.each([
+    ['below where it was', '("a")'],
+    ['and has passed where it was', '("a"), ("b"), ("c"), ("d"), ("e")'],
+  ])('where the counter has begun again, %s', async (_, rows) => {
+    const mark = await shadowed(
+      'CREATE TABLE logs (id INT AUTO_INCREMENT PRIMARY KEY, memo VARCHAR(80))',
+      "INSERT INTO logs (memo) VALUES ('a'), ('b'), ('c')",
+    );
+    await test.run(
+      'TRUNCATE logs',
+      `INSERT INTO logs (memo) VALUES ('${CANARY}')`,
+      `INSERT INTO logs (memo) VALUES ${rows}`,
+    );
+    expect(await audit(mark)).toMatchObject({ outcome: 'leak' });
+  });
+
+  it('names what it had nothing to look for in', async () => {
+    const mark = await shadowed('CREATE TABLE balances (account INT PRIMARY KEY, amount INT)');
+    expect((await audit(mark)).sentence).toMatch(/0 real tables.*Without text and ids to look for: \w+\.balances\.$/);
+  });
+
+  it('by an index that the server ignores, or by ids that are no integers', async () => {
+    const mark = await shadowed(
+      'CREATE TABLE logs (id INT AUTO_INCREMENT PRIMARY KEY, memo VARCHAR(80), KEY a (id) IGNORED)',
+      'CREATE TABLE odd (id DOUBLE AUTO_INCREMENT PRIMARY KEY, memo VARCHAR(80))',
+      'INSERT INTO odd (id) VALUES (1.5), (1e15)',
+    );
+    await test.run(`INSERT INTO logs (memo) VALUES ('${CANARY}')`);
+    const found = await audit(mark);
+    expect(found.suspects).toMatchObject([{ table: `${test.main}.logs`, count: 1 }]);
+    expect(found.coverage.notSearched).toMatchObject([{ table: `${test.main}.odd`, reason: 'no-key' }]);
+  });
+
+  it('in a table that is being made anew, of which the server says nothing meanwhile', async () => {
+    const mark = await shadowed('CREATE TABLE logs (k CHAR(8) PRIMARY KEY, memo VARCHAR(80))');
+    const [maker, looker] = [await test.connect(), await test.connect()];
+    await looker.query('SET lock_wait_timeout = 1');
+    const made = maker.query(
+      `CREATE OR REPLACE TABLE logs (k CHAR(8) PRIMARY KEY, memo VARCHAR(80)) AS SELECT seq AS k, IF(SLEEP(0.7) = 0, '${CANARY}', '') AS memo FROM seq_1_to_10`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect(audit(mark, dbOf(looker))).rejects.toThrow(/^REAL_BUSY: \S+\.logs has been locked/);
+    await made;
+    expect(await audit(mark, dbOf(looker))).toMatchObject({ outcome: 'leak' });
   });
 });

@@ -292,6 +292,45 @@ describe('rights that are missing are told as statements to run, before anything
   });
 });
 
+describe('grants that are not what they look like', () => {
+  it('of several that fit a database the server takes one: the others do not count, and what is asked for is whole', async () => {
+    await test.run('create table t (a int)', 'create trigger tr before insert on t for each row set NEW.a = 1');
+    const most = 'select, insert, update, delete, create, alter, drop, index, references, create view, show view';
+    const user = await test.user(`${most} ON {main}.*`);
+    await test.run(`grant trigger on \`sdb%\`.* to '${user.user}'@'%'`);
+    const own = async () => dbOf(await test.connect(user.user, user.password));
+    const options = test.options({ t: 'shadow' });
+    const error = await plan(await own(), options).catch((reason: Error) => reason.message);
+    expect(error).toMatch(/^RIGHTS/);
+    for (const sql of String(error).match(/GRANT [^;]+;/g) ?? []) await test.connection.query(sql);
+    const db = await own();
+    await provision(db, await plan(db, options));
+    expect(await test.query("show triggers where `Table` = 't_shadow'")).toHaveLength(1);
+  });
+
+  it('an account that may pass its rights on is not taken over', async () => {
+    await test.run('create table t (a int)');
+    const options = test.options({ t: 'shadow' }, { account: test.account });
+    await provision(test.db, await plan(test.db, options), { password: test.account.password });
+    const stale = await plan(test.db, options);
+    await test.run(`grant usage on *.* to '${test.account.user}'@'%' with grant option`);
+    await expect(plan(test.db, options)).rejects.toThrow(/^ACCOUNT_TAKEN: .* has: GRANT USAGE ON \*\.\*/);
+    await expect(provision(test.db, stale, { password: 'other' })).rejects.toThrow(/^PLAN_STALE: .*its rights/);
+  });
+
+  it('another account of the same name, which the server takes before', async () => {
+    await test.run('create table t (a int)', `create user '${test.account.user}'@'127.0.0.1'`);
+    try {
+      const { warnings } = await plan(test.db, test.options({ t: 'shadow' }, { account: test.account }));
+      expect(warnings).toContainEqual(
+        expect.stringMatching(/^connections from 127\.0\.0\.1 are taken by '\w+'@'127\.0\.0\.1' before '\w+'@'%'/),
+      );
+    } finally {
+      await test.run(`drop user '${test.account.user}'@'127.0.0.1'`);
+    }
+  });
+});
+
 describe('a plan that is not of today is refused, and nothing is changed', () => {
   it.each<[what: string, change: string[], error: RegExp]>([
     ['a real table was dropped', ['drop table b'], /^PLAN_STALE: TABLE_MISSING: \S+\.b does not exist/],

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { quoteName } from '../../names.js';
 import type { Position } from '../audit/dialect.js';
 import { type Db, numberOf, ShadowDbError } from '../db.js';
-import { runColumn } from './definition.js';
+import { runCollation, runColumn } from './definition.js';
 import { among, beyond, orderOf, positionList, positionOf, rowKey } from './key.js';
 import type { ForeignKeyModel } from './model.js';
 import type { ShadowTable } from './rows.js';
@@ -40,7 +40,9 @@ const TRANSIENT = new Set([1205, 1213]);
 const MAX_RETRIES = 5;
 /** Triggers on DELETE may add rows for ever. */
 const MAX_PASSES = 100;
-const own = `${quoteName(runColumn)} = @${runColumn}`;
+/** A variable has the collation of its connection, which may take two runs for one. */
+const sessionRun = `CONVERT(@${runColumn} USING ascii) COLLATE ${runCollation}`;
+const own = `${quoteName(runColumn)} = ${sessionRun}`;
 
 /**
  * Removes the rows of a run, children before parents, in pieces of `chunkRows` named by their keys, so that no row of another run is locked. A row to which
@@ -150,8 +152,11 @@ function deleteOf(table: ShadowTable, links: readonly Link[]): string {
 /** Conditions that a row of a parent has children that would go with it, or keep it. A row that refers to itself does not count. */
 function referring(parent: ShadowTable, links: readonly Link[], more = ''): string[] {
   return links
-    .filter((link) => link.parent === parent && link.key.onDelete !== 'SET NULL')
+    .filter((link) => link.parent === parent)
     .map(({ child, key }) => {
+      // the server may set the reference of a row of this run to NULL, not that of a row of others
+      const others =
+        more === '' && key.onDelete === 'SET NULL' ? ` AND NOT (child.${quoteName(runColumn)} <=> ${sessionRun})` : '';
       const columns = key.columns.map(
         (column, at) => `child.${quoteName(column)} = ${parent.name}.${quoteName(key.parentColumns[at] ?? '')}`,
       );
@@ -162,7 +167,7 @@ function referring(parent: ShadowTable, links: readonly Link[], more = ''): stri
               `NOT (${identity.map(({ name }) => `child.${quoteName(name)} = ${parent.name}.${quoteName(name)}`).join(' AND ')})`,
             ]
           : [];
-      return `EXISTS (SELECT 1 FROM ${child.name} AS child WHERE ${[...columns, ...itself].join(' AND ')}${more})`;
+      return `EXISTS (SELECT 1 FROM ${child.name} AS child WHERE ${[...columns, ...itself].join(' AND ')}${others}${more})`;
     });
 }
 
@@ -223,9 +228,7 @@ export async function keepingOf(
     `SELECT COUNT(*) AS n FROM ${table.name} WHERE ${quoteName(runColumn)} = ? AND (${others.join(' OR ')})`,
     [run, ...others.map(() => run)],
   );
-  const from = links
-    .filter(({ parent, key }) => parent === table && key.onDelete !== 'SET NULL')
-    .map(({ child }) => child.label);
+  const from = links.filter(({ parent }) => parent === table).map(({ child }) => child.label);
   return {
     rows: numberOf(row?.n),
     because: `rows of other runs or of the seed in ${[...new Set(from)].join(', ')} refer to them`,

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type Connection, createConnection, createPool } from 'mysql2/promise';
+import { type Scratch, scratch } from '../../fixtures/scratch.js';
 import { dbOf } from '../../fixtures/server.js';
 import type { Db } from '../db.js';
 import {
@@ -158,6 +159,19 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
     expect(await dangling()).toBe(0);
   });
 
+  it('does not let a row of another run, or of the seed, lose its reference to NULL', async () => {
+    await as(null, `INSERT INTO ${of('customers')} (id) VALUES (1)`);
+    await as('one', `INSERT INTO ${of('orders')} (id, customer) VALUES (1, 1), (2, 1), (3, 1)`);
+    await as('two', `INSERT INTO ${of('orders')} (id, customer, twin) VALUES (4, 1, 1)`);
+    await as(null, `INSERT INTO ${of('orders')} (id, customer, twin) VALUES (5, 1, 2)`);
+    expect(keptOf(await remove('one', { dryRun: true }))).toEqual({ orders: 2 });
+    expect(keptOf(await remove('one'))).toEqual({ orders: 2 });
+    expect(await ask(`SELECT id, twin FROM ${of('orders')} WHERE id > 2 ORDER BY id`)).toEqual([
+      { id: 4, twin: 1 },
+      { id: 5, twin: 2 },
+    ]);
+  });
+
   it('keeps what refers in a circle by keys that take no NULL', async () => {
     await as(
       'one',
@@ -273,8 +287,10 @@ describe.each(['table', 'schema'] as const)('clean by run, mode %s', (mode) => {
           if (orders.length > 0)
             for (const [at, one] of items.entries())
               await as(one.run, `INSERT INTO ${of('items')} VALUES (${(one.order % orders.length) + 1}, '${at}', 't')`);
-          const before = await runs();
+          const others = `SELECT id, twin FROM ${of('orders')} WHERE NOT (shadowline_run <=> 'one') ORDER BY id`;
+          const [before, twins] = [await runs(), await ask(others)];
           const report = await remove('one', { chunkRows });
+          expect(await ask(others)).toEqual(twins);
           const after = await runs();
           for (const name of ['customers', 'orders', 'items', 'notes']) {
             const { one: _, ...others } = before[name] ?? {};
@@ -403,4 +419,105 @@ it('removes nothing while somebody seeds or provisions, whose journal would tell
     await one.query(`DROP DATABASE IF EXISTS ${database}`);
     await Promise.all([one.end(), two.end()]);
   }
+});
+
+describe('what would reach further than the shadow tables', () => {
+  let test: Scratch;
+  const options = () => test.options({ orders: 'shadow' });
+  beforeEach(async () => {
+    test = await scratch();
+    await test.run(
+      'CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, memo VARCHAR(20))',
+      'CREATE TABLE history (id INT PRIMARY KEY)',
+      'INSERT INTO history VALUES (1), (2)',
+    );
+    await provision(test.db, await plan(test.db, options()));
+    await test.run("INSERT INTO orders_shadow (id, memo) VALUES (2000000000, 'x')");
+  });
+  afterEach(async () => test.close());
+
+  it('run ids that differ in case are two runs', async () => {
+    for (const run of ['Night-1', 'night-1'])
+      await test.run(`SET @shadowline_run = '${run}'`, `INSERT INTO orders_shadow (memo) VALUES ('${run}')`);
+    await test.run('SET @shadowline_run = NULL');
+    const report = await clean(test.db, options(), { run: 'night-1', dryRun: false });
+    expect(report.tables).toEqual([{ table: 'orders_shadow', rows: 1 }]);
+    expect(await test.query('SELECT memo FROM orders_shadow ORDER BY memo')).toEqual([
+      { memo: 'Night-1' },
+      { memo: 'x' },
+    ]);
+  });
+
+  it('a key that ends its string where backslashes are no escapes', async () => {
+    await test.run('CREATE TABLE named (k VARCHAR(60) PRIMARY KEY)');
+    const chosen = test.options({ named: 'shadow' });
+    await provision(test.db, await plan(test.db, chosen));
+    await test.run("SET @shadowline_run = 'one'");
+    await test.connection.query('INSERT INTO named_shadow (k) VALUES (?)', ["a\\') OR 1=1 -- "]);
+    await test.run('SET @shadowline_run = NULL', "INSERT INTO named_shadow (k) VALUES ('seed')");
+    const other = await test.connect();
+    await other.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'");
+    await expect(clean(dbOf(other), chosen, { run: 'one', dryRun: false })).rejects.toThrow(/^SQL_MODE: /);
+    expect((await clean(test.db, chosen, { run: 'one', dryRun: false })).tables).toEqual([
+      { table: 'named_shadow', rows: 1 },
+    ]);
+    expect(await test.query('SELECT k FROM named_shadow')).toEqual([{ k: 'seed' }]);
+  });
+
+  it('a trigger that this account may not see', async () => {
+    await test.run('CREATE TRIGGER stray AFTER DELETE ON orders_shadow FOR EACH ROW DELETE FROM history');
+    const { db } = await test.user('SELECT, INSERT, UPDATE, DELETE, ALTER, SHOW VIEW ON {main}.*', 'PROCESS ON *.*');
+    await expect(clean(db, options(), { dryRun: false })).rejects.toThrow(/^RIGHTS: .*GRANT [A-Z, ]*TRIGGER\b/);
+    await expect(drift(db, options())).rejects.toThrow(/^RIGHTS: .*GRANT [A-Z, ]*TRIGGER\b/);
+    expect(await test.query('SELECT COUNT(*) AS n FROM history')).toEqual([{ n: 2 }]);
+  });
+
+  it('a foreign key of another database, which is hidden from who has no right there', async () => {
+    await test.run(
+      'CREATE TABLE {crm}.`né-child` (id INT PRIMARY KEY, o INT, CONSTRAINT stray FOREIGN KEY (o) REFERENCES {main}.orders_shadow (id) ON DELETE CASCADE)',
+      'INSERT INTO {crm}.`né-child` VALUES (1, 2000000000)',
+    );
+    const rights = 'SELECT, INSERT, UPDATE, DELETE, ALTER, DROP, TRIGGER, SHOW VIEW ON {main}.*';
+    const [blind, seeing] = [await test.user(rights), await test.user(rights, 'PROCESS ON *.*')];
+    for (const what of ['rows', 'drop'] as const) {
+      await expect(clean(blind.db, options(), { dryRun: false, what })).rejects.toThrow(/^RIGHTS: .*GRANT PROCESS ON/);
+      for (const db of [seeing.db, test.db])
+        await expect(clean(db, options(), { dryRun: false, what })).rejects.toThrow(
+          /^REAL_KEY: foreign key \S*stray of/,
+        );
+    }
+    expect(await test.query('SELECT COUNT(*) AS n FROM {crm}.`né-child`')).toEqual([{ n: 1 }]);
+    await test.run('DROP TABLE {crm}.`né-child`');
+    expect((await clean(seeing.db, options(), { dryRun: false })).tables).toEqual([
+      { table: 'orders_shadow', rows: 1 },
+    ]);
+  });
+
+  it('a real key stops the plan to make a table anew, before its first step', async () => {
+    await test.run(
+      'CREATE TABLE child (id INT PRIMARY KEY, o INT, CONSTRAINT stray FOREIGN KEY (o) REFERENCES orders_shadow (id))',
+      'INSERT INTO child VALUES (1, 2000000000)',
+      'ALTER TABLE orders ADD COLUMN z INT',
+    );
+    await expect(plan(test.db, options())).rejects.toThrow(/^REAL_KEY: foreign key stray of \S+\.child/);
+    // a key that came later, in a session that checks none
+    await test.run('ALTER TABLE child DROP FOREIGN KEY stray');
+    const planned = await plan(test.db, options());
+    await test.run(
+      'ALTER TABLE child ADD CONSTRAINT stray FOREIGN KEY (o) REFERENCES orders_shadow (id)',
+      'SET foreign_key_checks = 0',
+    );
+    await expect(provision(test.db, planned)).rejects.toThrow(/^STOPPED: .*DROP TABLE/);
+    expect(await test.query('SELECT o FROM child JOIN orders_shadow ON orders_shadow.id = o')).toHaveLength(1);
+    expect(await test.query('SELECT @@foreign_key_checks AS fks')).toEqual([{ fks: 0 }]);
+  });
+
+  it('a real key is no orphan after a drop in a session that checks none', async () => {
+    await test.run(
+      'CREATE TABLE child (id INT PRIMARY KEY, o INT, CONSTRAINT stray FOREIGN KEY (o) REFERENCES orders_shadow (id))',
+      'SET foreign_key_checks = 0',
+    );
+    await expect(clean(test.db, options(), { dryRun: false, what: 'drop' })).rejects.toThrow(/^REAL_KEY/);
+    expect(await test.query("SHOW TABLES LIKE 'orders_shadow'")).toHaveLength(1);
+  });
 });

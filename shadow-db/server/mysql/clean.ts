@@ -6,9 +6,10 @@ import { accountName, foreignGrant, readGrants } from './account.js';
 import { type CleanProgress, keepingOf, removeRun } from './clean-run.js';
 import { drift } from './drift.js';
 import { guardShadowOnly } from './guard.js';
+import { lockName } from './lock.js';
 import type { Names, ShadowDbOptions } from './options.js';
-import { lockName } from './provision.js';
-import { isMarked } from './range.js';
+import { isOurs } from './range.js';
+import { refuseReferrers } from './referrers.js';
 import { knowsRun, readSchemas, rowsOf, type Schemas, type ShadowTable, shadowTables } from './rows.js';
 
 export interface CleanOptions {
@@ -45,11 +46,12 @@ export interface CleanReport {
 /**
  * Removes shadow rows or shadow objects of the classed tables. Only tables that carry Shadowline's mark are touched, and each
  * statement passes the guard, so that a real table cannot be named. Rows are removed only when the shadow side is as it should be: a trigger or key that
- * is not ours could reach further (DRIFT, REAL_KEY). Dropping follows no key and fires no trigger.
+ * is not ours could reach further (DRIFT, REAL_KEY). Dropping fires no trigger, but the server refuses it while a key leads to the table, or leaves that key without its
+ * parent: it is refused beforehand as well.
  *
  * With a run, rows of others and of the seed stay, and foreign keys stay on, so that the server itself refuses what would dangle: another run may be going
  * on. Without, foreign keys among shadow tables are taken off while rows go (cycles allow no order) and put back: no run may be going on.
- * @throws ShadowDbError DRIFT, REAL_KEY, LOCKED, NO_RUN, RUN_ID, ONE_SESSION, NOT_SHADOW; nothing was removed then
+ * @throws ShadowDbError DRIFT, REAL_KEY, RIGHTS, LOCKED, NO_RUN, RUN_ID, ONE_SESSION, NOT_SHADOW; nothing was removed then
  */
 export async function clean(db: Db, options: ShadowDbOptions, asked: CleanOptions = {}): Promise<CleanReport> {
   const { dryRun = true, what = 'rows', run } = asked;
@@ -58,7 +60,8 @@ export async function clean(db: Db, options: ShadowDbOptions, asked: CleanOption
   const schemas = await readSchemas(db, options);
   const { names } = schemas;
   const tables = shadowTables(schemas);
-  if (what === 'rows') await refuseUnsafe(db, options, schemas, tables);
+  if (what === 'rows') await refuseDrift(db, options);
+  await refuseReferrers(db, names, tables);
   const counted: CleanReport['tables'] = [];
   const report: CleanReport = {
     dryRun,
@@ -89,13 +92,8 @@ export async function clean(db: Db, options: ShadowDbOptions, asked: CleanOption
   return report;
 }
 
-/** Refuses while anything is other than provisioning left it, or a key of a foreign table leads here. */
-async function refuseUnsafe(
-  db: Db,
-  options: ShadowDbOptions,
-  { names }: Schemas,
-  tables: ShadowTable[],
-): Promise<void> {
+/** Refuses while anything is other than provisioning left it. */
+async function refuseDrift(db: Db, options: ShadowDbOptions): Promise<void> {
   // ids that can no longer be told apart, as after a leak, make no statement of a clean-up reach further
   const differences = (await drift(db, options)).filter(({ what }) => what !== 'range');
   if (differences.length > 0) {
@@ -104,18 +102,6 @@ async function refuseUnsafe(
       .map(({ table, what, name }) => `${table} (${what}${name === undefined ? '' : ` ${name}`})`);
     const more = differences.length > 5 ? ` and ${differences.length - 5} more` : '';
     throw new ShadowDbError('DRIFT', `the shadow side is not as it should be: ${first.join(', ')}${more}`);
-  }
-  for (const schema of new Set(names.databases.map((database) => names.shadowSchema(database)))) {
-    const keys = await db.query(
-      `SELECT CONSTRAINT_SCHEMA AS s, TABLE_NAME AS t, CONSTRAINT_NAME AS k, REFERENCED_TABLE_NAME AS p
-       FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE UNIQUE_CONSTRAINT_SCHEMA = ?`,
-      [schema],
-    );
-    for (const { s, t, k, p } of keys) {
-      const [child, parent] = [`${s}.${t}`, `${schema}.${p}`];
-      if (!tables.some(({ shadow }) => shadow === parent) || tables.some(({ shadow }) => shadow === child)) continue;
-      throw new ShadowDbError('REAL_KEY', `foreign key ${k} of ${child} refers to the shadow table ${parent}`);
-    }
   }
 }
 
@@ -234,7 +220,8 @@ function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], repor
   for (const [database, model] of shadow) {
     const schema = names.shadowSchema(database);
     for (const table of model.tables) {
-      if (isMarked(table) && isSeedHelper(table.name, names)) helpers.push(names.named(table.name, schema));
+      if (isOurs(table, schema, names) && isSeedHelper(table.name, names))
+        helpers.push(names.named(table.name, schema));
     }
     const own = real.get(database);
     const wanted = (kind: { name: string }[] = []) =>
@@ -249,14 +236,16 @@ function dropping({ names, real, shadow }: Schemas, tables: ShadowTable[], repor
       );
     const [wantedViews, wantedSequences] = [wanted(own?.views), wanted(own?.sequences)];
     // a view of a shadow name that reads no marked table is somebody else's
-    const ours = [...model.tables.filter(isMarked), ...model.views].map(({ name }) => names.named(name, schema));
+    const ours = [...model.tables.filter((table) => isOurs(table, schema, names)), ...model.views].map(({ name }) =>
+      names.named(name, schema),
+    );
     for (const { name, definition } of model.views) {
       if (!wantedViews.has(name) || !ours.some((table) => definition.includes(table))) continue;
       views.push(names.named(name, schema));
       report.views.push(names.label(schema, name));
     }
     for (const sequence of model.sequences) {
-      if (!wantedSequences.has(sequence.name) || !isMarked(sequence)) continue;
+      if (!wantedSequences.has(sequence.name) || !isOurs(sequence, schema, names)) continue;
       sequences.push(names.named(sequence.name, schema));
       report.sequences.push(names.label(schema, sequence.name));
     }

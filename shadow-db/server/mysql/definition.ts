@@ -33,7 +33,9 @@ export const runColumn = 'shadowline_run';
  * Ascii, so that it takes no more than 65 bytes of the row.
  */
 export const runDefault = `if(connection_id() is null,NULL,@${quoteName(runColumn)})`;
-const runColumnText = `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ascii_general_ci INVISIBLE DEFAULT (${runDefault})`;
+/** Binary, since run ids that differ in case are different runs. */
+export const runCollation = 'ascii_bin';
+const runColumnText = `${quoteName(runColumn)} varchar(64) CHARACTER SET ascii COLLATE ${runCollation} INVISIBLE DEFAULT (${runDefault})`;
 
 /** True for `runDefault` as a server tells it: they differ in quotes and spaces. */
 export function isRunDefault(text: string | null): boolean {
@@ -164,19 +166,23 @@ function startsOption(tokens: Token[], at: number, begin: number): boolean {
 /** The directories of partitions fall out as well. */
 function partitionText(sql: string, tokens: Token[], directories: string[]): { partitioning: string } {
   const [first] = tokens;
-  const last = tokens.at(-1);
-  if (first === undefined || last === undefined) return { partitioning: '' };
+  if (first === undefined) return { partitioning: '' };
   let text = '';
   let from = first.start;
-  for (const [index, token] of tokens.entries()) {
-    if (!['DATA', 'INDEX'].includes(token.text) || tokens[index + 1]?.text !== 'DIRECTORY') continue;
-    const value = tokens[index + 3];
-    if (value?.kind !== 'string') continue;
-    text += sql.slice(from, token.start);
-    directories.push(sql.slice(token.start, value.end));
-    from = value.end;
+  // MySQL encloses it in an executable comment; a string may hold the same characters
+  const plain = (gap: string): string => gap.replaceAll(/\/\*!\d*|\*\//g, ' ');
+  for (let at = 0; at < tokens.length; at += 1) {
+    const token = tokens[at] as Token;
+    const value = tokens[at + 3];
+    text += plain(sql.slice(from, token.start));
+    from = token.end;
+    if (['DATA', 'INDEX'].includes(token.text) && tokens[at + 1]?.text === 'DIRECTORY' && value?.kind === 'string') {
+      directories.push(sql.slice(token.start, value.end));
+      from = value.end;
+      at += 3;
+    } else text += sql.slice(token.start, token.end);
   }
-  return { partitioning: (text + sql.slice(from, last.end)).replace(/\s+$/, '').replaceAll('*/', ' ') };
+  return { partitioning: text.replace(/\s+$/, '') };
 }
 
 export interface ShadowText {

@@ -4,7 +4,7 @@ import { ShadowDbError } from '../db.js';
 import { type Definition, runColumn, withSequences } from './definition.js';
 import type { ForeignKeyModel, SchemaModel, TableModel, TriggerModel, ViewModel } from './model.js';
 import type { Names } from './options.js';
-import { isMarked } from './range.js';
+import { isOurs } from './range.js';
 import { unsafeViews } from './real-views.js';
 import { type SequenceState, type Sides, shadowed } from './sides.js';
 import { redirectBody } from './trigger-body.js';
@@ -99,7 +99,7 @@ function checkKeys({ names, real }: Sides, warnings: string[]): void {
     if (tableClass === 'refuse') continue;
     const claim: Claim = parseClaim(key, tableClass, options.database, (name) => mapping.fold(name));
     const [database, model] = [...real].find(([name]) => mapping.fold(name) === claim.schema) ?? [];
-    const tables = model?.tables.filter((table) => !isMarked(table)) ?? [];
+    const tables = model?.tables.filter((table) => !isOurs(table, model.database, names)) ?? [];
     const existing = [...tables, ...(model?.views ?? []), ...(model?.sequences ?? [])];
     const found = existing.some(({ name }) => matches(claim, mapping.fold(name)));
     if (found || database === undefined) continue;

@@ -153,7 +153,7 @@ const cases: [what: string, changes: string[], found: Partial<Difference>[], rem
   [
     'a run column that no longer fills itself',
     ['alter table {shadow:log} alter shadowline_run set default (@shadowline_run)'],
-    [{ what: 'run-column', shadow: 'varchar(64) default @`shadowline_run`' }],
+    [{ what: 'run-column', shadow: 'varchar(64) ascii_bin default @`shadowline_run`' }],
     anew,
   ],
   [

@@ -1,7 +1,7 @@
 import { lex } from '../../mysql/lexer.js';
 import { quoteName } from '../../names.js';
 import type { Db } from '../db.js';
-import { comparable, isRunDefault, runColumn, runDefault } from './definition.js';
+import { comparable, isRunDefault, runCollation, runColumn, runDefault } from './definition.js';
 import { type Desired, type DesiredTable, type DesiredView, desired } from './desired.js';
 import type { ForeignKeyModel, IndexModel, SchemaModel, TableModel, TriggerModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
@@ -205,9 +205,9 @@ function compareColumns(
 /** Whether the hidden column is there as it should be, and only where it should be. */
 function compareRun({ hasRunColumn, label }: DesiredTable, shadow: TableModel): Difference[] {
   const column = shadow.columns.find(({ name }) => name === runColumn);
-  const wanted = hasRunColumn ? `varchar(64) default ${runDefault}` : undefined;
-  const actual = column && `${column.type} default ${column.default ?? 'NULL'}`;
-  const isRight = column?.type === 'varchar(64)' && isRunDefault(column.default);
+  const wanted = hasRunColumn ? `varchar(64) ${runCollation} default ${runDefault}` : undefined;
+  const actual = column && `${column.type} ${column.collation} default ${column.default ?? 'NULL'}`;
+  const isRight = column?.type === 'varchar(64)' && column.collation === runCollation && isRunDefault(column.default);
   const isSame = hasRunColumn ? isRight : column === undefined;
   return isSame ? [] : [difference('run-column', label, runColumn, wanted, actual)];
 }

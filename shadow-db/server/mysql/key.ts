@@ -20,7 +20,8 @@ const unsteady = /^(?:enum|set|bit|timestamp|float|double|real|.*(?:blob|text)|j
 
 /** An index that begins with the whole column: looks for single values and ranges by it read no other rows. */
 export function indexOn(table: TableModel, column: string): string | undefined {
-  return table.indexes.find(({ method, columns }) => method === 'BTREE' && columns[0] === column)?.name;
+  return table.indexes.find(({ method, columns, ignored }) => method === 'BTREE' && !ignored && columns[0] === column)
+    ?.name;
 }
 
 export function growingKey(table: TableModel): GrowingKey<Key> | undefined {
@@ -28,7 +29,7 @@ export function growingKey(table: TableModel): GrowingKey<Key> | undefined {
     for (const { name, type, nullable, default: fallback, extra } of table.columns) {
       const grows =
         by === 'auto-increment'
-          ? /auto_increment/i.test(extra)
+          ? /auto_increment/i.test(extra) && !unsteady.test(type)
           : // DATETIME is written in the time zone of whoever writes
             /^timestamp\b/i.test(type) && !nullable && /^(?:current_timestamp|now\()/i.test(fallback ?? '');
       const index = grows ? indexOn(table, name) : undefined;
@@ -42,7 +43,7 @@ export function growingKey(table: TableModel): GrowingKey<Key> | undefined {
 export function rowKey(table: TableModel): Key | undefined {
   const own = (name: string) => table.columns.find((column) => column.name === name);
   const fits = table.indexes
-    .filter(({ unique, method, columns }) => unique && method === 'BTREE' && columns.length <= 16)
+    .filter(({ unique, method, columns, ignored }) => unique && method === 'BTREE' && !ignored && columns.length <= 16)
     .filter(({ columns }) => columns.every((name) => own(name)?.nullable === false && !unsteady.test(own(name)!.type)))
     .sort((a, b) => Number(b.name === 'PRIMARY') - Number(a.name === 'PRIMARY'));
   const [index] = fits;

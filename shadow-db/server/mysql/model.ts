@@ -18,6 +18,8 @@ export interface IndexModel {
   method: string;
   /** Column names, with the prefix length where there is one: `name(10)`. */
   columns: string[];
+  /** The server does not use it, and does not take it in FORCE INDEX. */
+  ignored?: true;
 }
 
 export interface ForeignKeyModel {

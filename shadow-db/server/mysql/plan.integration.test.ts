@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Scratch, scratch } from '../../fixtures/scratch.js';
 import { dbOf } from '../../fixtures/server.js';
-import { drift, plan, provision, verify } from './index.js';
+import { clean, drift, plan, provision, verify } from './index.js';
 
 let test: Scratch;
 beforeEach(async () => {
@@ -40,6 +40,13 @@ describe.each(['table', 'schema'] as const)('what a shadow table is made of, mod
         /`hid` int\(11\) INVISIBLE DEFAULT 4/,
         /ROW_FORMAT=COMPRESSED/,
       ],
+    ],
+    [
+      'partitions with bounds that look like the end of a comment',
+      [
+        `create table t (a int, b varchar(20)) partition by range columns (a, b) (partition p values less than (1, 'it''s */ /*! x'), partition q values less than (maxvalue, maxvalue))`,
+      ],
+      [/VALUES LESS THAN \(1,'it''s \*\/ \/\*! x'\)/],
     ],
     [
       'checks of columns and of the table',
@@ -110,7 +117,7 @@ describe.each(['table', 'schema'] as const)('what a shadow table is made of, mod
     await provisioned(test.options({ t: 'shadow' }, { mode }));
     const made = await definition('t');
     for (const pattern of kept) expect(made).toMatch(pattern);
-    expect(made).toMatch(/`shadowline_run` varchar\(64\) CHARACTER SET ascii COLLATE ascii_general_ci INVISIBLE/);
+    expect(made).toMatch(/`shadowline_run` varchar\(64\) CHARACTER SET ascii COLLATE ascii_bin INVISIBLE/);
     expect(made).toMatch(/COMMENT='shadowline/);
     expect(await test.query('show create table t')).toEqual(real);
   });
@@ -306,6 +313,25 @@ describe.each(['table', 'schema'] as const)('what a shadow table is made of, mod
       ),
     ).toEqual([{ n: 0 }]);
   });
+});
+
+it('triggers whose strings have backslashes are as the real ones, in their order', async () => {
+  await test.run(
+    'create table t (id int auto_increment primary key, a varchar(99))',
+    String.raw`create trigger one before insert on t for each row set NEW.a = concat(NEW.a, 'a\\b', 'it\'s', "\n%\_")`,
+    String.raw`create trigger two before insert on t for each row follows one set NEW.a = concat('\\', NEW.a)`,
+  );
+  for (const mode of ['', 'ORACLE', 'ANSI_QUOTES,PAD_CHAR_TO_FULL_LENGTH']) {
+    const db = dbOf(await test.connect());
+    await db.query(`set session sql_mode = '${mode}'`);
+    const options = test.options({ t: 'shadow' });
+    await provision(db, await plan(db, options));
+    expect(await drift(db, options)).toEqual([]);
+    await test.run("insert into t (a) values ('x')", "insert into t_shadow (a) values ('x')");
+    const [real, shadow] = [await test.query('select a from t'), await test.query('select a from t_shadow')];
+    expect(shadow.at(-1)).toEqual(real.at(-1));
+    await clean(db, options, { what: 'drop', dryRun: false });
+  }
 });
 
 it('rows know the run of the session that wrote them, whichever session opened the table first', async () => {

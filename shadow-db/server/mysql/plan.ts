@@ -8,7 +8,8 @@ import { type Desired, type DesiredTable, type DesiredView, desired } from './de
 import { type Difference, existingTable, foreignKeyText, isMendable, links, sameView, structure } from './drift.js';
 import type { TableModel, TriggerModel } from './model.js';
 import type { ShadowDbOptions } from './options.js';
-import { firstShadowId, idsLeft, isFew, isMarked, markedFirst, markOf, type ReservedRange } from './range.js';
+import { firstShadowId, idsLeft, isFew, isMarked, isOurs, markedFirst, markOf, type ReservedRange } from './range.js';
+import { refuseReferrers } from './referrers.js';
 import { checkRights } from './rights.js';
 import { checkWritable, readServer } from './server.js';
 import { namesOn, readSides, type Sides } from './sides.js';
@@ -58,6 +59,12 @@ export async function plan(db: Db, options: ShadowDbOptions): Promise<Plan> {
   const seed = await readSeedPlan(db, sides);
   const grants = await readGrants(db, options.account);
   const result = planFrom({ sides, grants, ...(seed && { seed }) });
+  if (result.steps.some(({ sql }) => sql.startsWith('DROP TABLE '))) {
+    const ours = [...sides.shadow].flatMap(([schema, { tables }]) =>
+      tables.filter((table) => isOurs(table, schema, names)).map((table) => ({ shadow: `${schema}.${table.name}` })),
+    );
+    await refuseReferrers(db, names, ours, { mayBeBlind: true });
+  }
   result.warnings.push(...notes, ...(await accountWarnings(db, names)));
   return result;
 }
@@ -93,7 +100,10 @@ function orphans({ names, shadow }: Sides, { tables }: Desired): string[] {
   const wanted = new Set(tables.map(({ schema, name }) => `${schema}.${name}`));
   return [...shadow].flatMap(([schema, model]) =>
     model.tables
-      .filter((table) => isMarked(table) && !wanted.has(`${schema}.${table.name}`) && !isSeedHelper(table.name, names))
+      .filter(
+        (table) =>
+          isOurs(table, schema, names) && !wanted.has(`${schema}.${table.name}`) && !isSeedHelper(table.name, names),
+      )
       .map(
         ({ name }) =>
           `${schema}.${name} is a shadow table that this configuration does not know: drop it when nothing needs it`,
@@ -342,7 +352,12 @@ class Planner {
   private isOurView(definition: string): boolean {
     const names = (schema: string, list: { name: string }[]): string[] =>
       list.map(({ name }) => `${quoteName(schema)}.${quoteName(name)}`);
-    const marked = [...this.sides.shadow].flatMap(([schema, { tables }]) => names(schema, tables.filter(isMarked)));
+    const marked = [...this.sides.shadow].flatMap(([schema, { tables }]) =>
+      names(
+        schema,
+        tables.filter((table) => isOurs(table, schema, this.names)),
+      ),
+    );
     const own = this.wanted.views.map((view) => this.names.named(view.name, view.schema));
     const real = this.wanted.tables.map((table) => this.names.real(table.real.name, table.database));
     const reads = (place: string): boolean => definition.includes(place);

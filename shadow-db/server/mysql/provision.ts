@@ -1,10 +1,11 @@
 import { type Db, numberOf, quoteText, ShadowDbError, textOf } from '../db.js';
 import type { SeedPlan } from '../seed/plan.js';
-import { checkSeedOptions, type SeedReport, seed } from '../seed/run.js';
+import { checkSeedOptions, type SeedReport, seed, seedLockName } from '../seed/run.js';
 import type { SeedOptions } from '../seed/work.js';
-import { accountName } from './account.js';
+import { accountName, foreignGrant, readGrants } from './account.js';
 import { desired } from './desired.js';
 import { guardAccount, guardShadowOnly } from './guard.js';
+import { lockName } from './lock.js';
 import { type Account, Names } from './options.js';
 import { type Plan, type Step, withPassword } from './plan.js';
 import { readSides } from './sides.js';
@@ -47,7 +48,7 @@ export async function provision(db: Db, plan: Plan, options: ProvisionOptions = 
   if (seeding) checkSeedOptions(seeding, options.seed ?? {});
   if (plan.steps.length === 0) return;
   const schemas = [...new Set(names.databases.map((database) => names.shadowSchema(database)))].sort();
-  const settings = await enter(db, schemas, lockWaitSec);
+  const settings = await enter(db, names, schemas, lockWaitSec);
   try {
     await checkPlan(db, plan);
     let sqlMode: string | undefined;
@@ -85,21 +86,37 @@ async function checkPlan(db: Db, plan: Plan): Promise<void> {
   try {
     const sides = await readSides(db, rest);
     checkFresh(plan.seen, sides, desired(sides), plan.reserved);
+    await checkAccount(db, plan, sides.names);
   } catch (error) {
     if (!(error instanceof ShadowDbError) || error.code === 'REAL_BUSY' || error.code === 'PLAN_STALE') throw error;
     throw new ShadowDbError('PLAN_STALE', error.message.replace(/\.$/, ''), { cause: error });
   }
 }
 
+/** Nobody else's account gets our password, however long ago the plan looked at it. */
+async function checkAccount(db: Db, { options: { account }, steps }: Plan, names: Names): Promise<void> {
+  const step = steps.find(({ kind }) => kind === 'account');
+  if (account === undefined || step === undefined) return;
+  const grants = await readGrants(db, { ...account, password: '' });
+  const isStale =
+    step.sql.startsWith('CREATE') !== (grants === undefined) ||
+    (grants !== undefined && foreignGrant(grants, names) !== undefined);
+  if (isStale)
+    throw new ShadowDbError('PLAN_STALE', `${accountName(account)} or its rights have changed since the plan was made`);
+}
+
 interface SessionSettings {
   sqlMode: string;
   lockWait: number;
+  foreignKeyChecks: number;
 }
 
 /** Takes the lock of each schema, and sets the session up. Throws LOCKED, which says who holds it, or ONE_SESSION. */
-async function enter(db: Db, schemas: string[], lockWaitSec: number): Promise<SessionSettings> {
-  const [row] = await db.query('SELECT @@SESSION.sql_mode AS mode, @@SESSION.lock_wait_timeout AS wait');
-  const settings = { sqlMode: textOf(row?.mode), lockWait: numberOf(row?.wait) };
+async function enter(db: Db, names: Names, schemas: string[], lockWaitSec: number): Promise<SessionSettings> {
+  const [row] = await db.query(
+    'SELECT @@SESSION.sql_mode AS mode, @@SESSION.lock_wait_timeout AS wait, @@SESSION.foreign_key_checks AS fks',
+  );
+  const settings = { sqlMode: textOf(row?.mode), lockWait: numberOf(row?.wait), foreignKeyChecks: numberOf(row?.fks) };
   const taken: string[] = [];
   try {
     for (const schema of schemas) {
@@ -109,8 +126,15 @@ async function enter(db: Db, schemas: string[], lockWaitSec: number): Promise<Se
       const [mine] = await db.query('SELECT IS_USED_LOCK(?) = CONNECTION_ID() AS mine', [lockName(schema)]);
       if (numberOf(mine?.mine) !== 1) throw new ShadowDbError('ONE_SESSION', 'two statements went to two sessions');
     }
-    // no user of a real table may queue behind us for longer than this, should a statement ever have to wait
-    await db.query(`SET SESSION lock_wait_timeout = ${Math.max(1, Math.floor(lockWaitSec))}`);
+    // tables that go under a seeder would be filled from where it stands, and its journal would say that they are whole
+    for (const database of names.databases) {
+      const lock = seedLockName(names.named(names.shadow('shadowline_seed', database), names.shadowSchema(database)));
+      const [row] = await db.query('SELECT IS_USED_LOCK(?) AS holder', [lock]);
+      if (textOf(row?.holder) !== '') throw await lockedBy(db, names.shadowSchema(database), lock, 'seeding');
+    }
+    // no user of a real table may queue behind us for longer than this, should a statement ever have to wait; without its checks the server
+    // would drop a table to which a real key leads
+    await db.query(`SET SESSION lock_wait_timeout = ${Math.max(1, Math.floor(lockWaitSec))}, foreign_key_checks = 1`);
     await db.query('SET @shadowline_run = NULL');
     return settings;
   } catch (error) {
@@ -121,29 +145,35 @@ async function enter(db: Db, schemas: string[], lockWaitSec: number): Promise<Se
 }
 
 /** A connection that has died has given its locks and settings up by itself. */
-async function leave(db: Db, schemas: string[], { sqlMode, lockWait }: SessionSettings): Promise<void> {
+async function leave(
+  db: Db,
+  schemas: string[],
+  { sqlMode, lockWait, foreignKeyChecks }: SessionSettings,
+): Promise<void> {
   try {
     for (const schema of schemas) await db.query('SELECT RELEASE_LOCK(?) AS released', [lockName(schema)]);
-    await db.query(`SET SESSION sql_mode = ${quoteText(sqlMode)}, lock_wait_timeout = ${lockWait || 86_400}`);
+    await db.query(
+      `SET SESSION sql_mode = ${quoteText(sqlMode)}, lock_wait_timeout = ${lockWait || 86_400}, foreign_key_checks = ${foreignKeyChecks}`,
+    );
   } catch {
     // the error that ended the plan is the one that counts
   }
 }
 
-/** At most 64 characters; schemas whose names differ after 53 of them would wait for each other, which does no harm. */
-export function lockName(schema: string): string {
-  return `shadowline ${schema.toLowerCase().slice(0, 53)}`;
-}
-
-async function lockedBy(db: Db, schema: string): Promise<ShadowDbError> {
+async function lockedBy(
+  db: Db,
+  schema: string,
+  lock = lockName(schema),
+  what = 'provisioning',
+): Promise<ShadowDbError> {
   const [row] = await db.query(
     'SELECT ID AS id, USER AS user, HOST AS host FROM information_schema.PROCESSLIST WHERE ID = IS_USED_LOCK(?)',
-    [lockName(schema)],
+    [lock],
   );
   const who = row
     ? `connection ${textOf(row.id)} of ${textOf(row.user)}@${textOf(row.host)}`
     : 'a connection that this account may not see';
-  return new ShadowDbError('LOCKED', `${who} is provisioning ${schema}`);
+  return new ShadowDbError('LOCKED', `${who} is ${what} ${schema}`);
 }
 
 /** Too many columns, or a row that is too long: the hidden column may be what had no room. */

@@ -1,5 +1,7 @@
+import { isShadowName } from '../../names.js';
 import { ShadowDbError } from '../db.js';
 import type { TableModel } from './model.js';
+import type { Names } from './options.js';
 
 /** Ids that belong to shadow rows of one table. Decimal digits, since they may pass 2^53. */
 export interface ReservedRange {
@@ -80,6 +82,17 @@ export function markOf(first: bigint | undefined): string {
 
 export function isMarked({ comment }: { comment: string }): boolean {
   return new RegExp(`^${mark}(?: |$)`).test(comment);
+}
+
+/**
+ * Marked, and where we put things: CREATE TABLE … LIKE and dumps take a comment along, and a real table stays real whatever is written on it.
+ * `schema`: the one that it is in.
+ */
+export function isOurs(item: { name: string; comment: string }, schema: string, names: Names): boolean {
+  // with the suffix it may be of the other mode
+  return (
+    isMarked(item) && (names.mapping.isShadowName(schema, item.name) || isShadowName(item.name, names.mapping.suffix))
+  );
 }
 
 /** The range that a shadow table was made with. */

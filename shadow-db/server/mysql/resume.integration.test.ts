@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Scratch, scratch } from '../../fixtures/scratch.js';
 import { dbOf } from '../../fixtures/server.js';
-import { drift, inspect, type Plan, plan, provision, type ShadowDbOptions } from './index.js';
+import { drift, inspect, type Plan, plan, provision, type ShadowDbOptions, seed } from './index.js';
 
 let test: Scratch;
 beforeEach(async () => {
@@ -117,6 +117,42 @@ it('the second of two that provision at once is refused, and told who the first 
   // the lock is given back, and so are the settings of the session
   await expect(provision(dbOf(two), planned, { password: 'x' })).rejects.toThrow(/^PLAN_STALE/);
   expect(await drift(test.db, options)).toEqual([]);
+});
+
+it('takes no table away under a seeder, and no seeder begins meanwhile', async () => {
+  await test.run('create table rows_of (id int primary key)', 'insert into rows_of select seq from seq_1_to_300');
+  const options = test.options({ rows_of: 'shadow' }, { seed: { rows_of: {} } });
+  const { seed: _, ...bare } = options;
+  await provision(test.db, await plan(test.db, bare));
+  const seeder = await test.connect();
+  const due = await plan(test.db, options);
+  let provisioned: Promise<void> | undefined;
+  let isChanged = false;
+  await seed(dbOf(seeder), due.seed!, {
+    maxChunkRows: 100,
+    onProgress: () => {
+      provisioned ??= (async () => {
+        await test.run('alter table rows_of add column z int');
+        isChanged = true;
+        await expect(provision(test.db, await plan(test.db, bare))).rejects.toThrow(
+          new RegExp(`^LOCKED: connection ${seeder.threadId} of \\S+ is seeding ${test.main}`),
+        );
+      })();
+      return provisioned;
+    },
+    ratePerSec: 200,
+  });
+  await provisioned;
+  expect(isChanged).toBe(true);
+  expect(await test.query('select count(*) as n from rows_of_shadow')).toEqual([{ n: 300 }]);
+  let second: Promise<unknown> | undefined;
+  await provision(test.db, await plan(test.db, bare), {
+    onStep: () => {
+      second ??= expect(seed(dbOf(seeder), due.seed!)).rejects.toMatchObject({ code: 'SEED_BUSY' });
+    },
+  });
+  expect(second).toBeDefined();
+  await second;
 });
 
 it('leaves the session as it was, and wants one session', async () => {

@@ -11,19 +11,21 @@ export interface Grant {
   table: string;
   hasColumns: boolean;
   grantOption: boolean;
+  /** User or role that has it, as the line writes it. */
+  who: string;
   line: string;
 }
 
 const name = '(\\*|`(?:[^`]|``)*`|"(?:[^"]|"")*")';
 /** Quoted as the session's sql_mode says. */
-const grantLine = new RegExp(`^GRANT (.+?) ON (?:TABLE )?${name}\\.${name} TO `);
+const grantLine = new RegExp(`^GRANT (.+?) ON (?:TABLE )?${name}\\.${name} TO (\\S+)`);
 
 /** Lines that are no grant on tables (roles, proxies, routines) fall out. */
 export function parseGrants(lines: readonly string[]): Grant[] {
   return lines.flatMap((line): Grant[] => {
     const match = grantLine.exec(line);
     if (!match) return [];
-    const [, rights = '', schema = '', table = ''] = match;
+    const [, rights = '', schema = '', table = '', who = ''] = match;
     const plain = rights.replaceAll(/\s*\([^)]*\)/g, '');
     return [
       {
@@ -32,6 +34,7 @@ export function parseGrants(lines: readonly string[]): Grant[] {
         table: unquoted(table),
         hasColumns: plain !== rights,
         grantOption: / WITH (?:.* )?GRANT OPTION/.test(line),
+        who,
         line: line.replace(/ IDENTIFIED .*$/, ''),
       },
     ];
@@ -45,11 +48,31 @@ function unquoted(text: string): string {
 
 /** True when a grant on a schema or on everything gives the right; column grants do not count. */
 export function hasRight(grants: readonly Grant[], right: string, schema: string): boolean {
-  return grants.some((grant) => {
-    if (grant.table !== '*' || !coversSchema(grant, schema)) return false;
-    if (right === 'GRANT OPTION') return grant.grantOption;
-    return grant.rights.includes(right) || grant.rights.includes('ALL PRIVILEGES');
+  const gives = ({ grantOption, rights }: Grant): boolean =>
+    right === 'GRANT OPTION' ? grantOption : rights.includes(right) || rights.includes('ALL PRIVILEGES');
+  return candidates(grants, schema).some((group) => group.every(gives));
+}
+
+/**
+ * Of the grants on schemas that fit, the server takes one alone, for each user and role: one without wildcards before all others. Which of several with
+ * wildcards depends on its version, so that a right counts when all of them give it.
+ */
+function candidates(grants: readonly Grant[], schema: string): Grant[][] {
+  const fitting = grants.filter((grant) => grant.table === '*' && coversSchema(grant, schema));
+  const groups = new Map<string, Grant[]>();
+  for (const grant of fitting) {
+    const key = grant.schema === '*' ? '*' : grant.who;
+    groups.set(key, [...(groups.get(key) ?? []), grant]);
+  }
+  return [...groups].flatMap(([key, group]) => {
+    if (key === '*') return group.map((grant) => [grant]);
+    const exact = group.filter((grant) => !hasWildcard(grant));
+    return [exact.length > 0 ? exact : group];
   });
+}
+
+function hasWildcard({ schema }: Grant): boolean {
+  return /[%_]/.test(schema.replaceAll(/\\[%_\\]/g, ''));
 }
 
 /** `%` and `_` are wildcards in the schema of a grant, unless a backslash stands before them. */
@@ -116,6 +139,8 @@ export function missingRights(
   const { account } = names.options;
   for (const database of names.databases) {
     need(database, toRead);
+    // a trigger on a shadow table that is not seen would be called all the same
+    if (names.shadowSchema(database) !== database) need(names.shadowSchema(database), toRead);
     const shadow = names.shadowSchema(database);
     const isShadowed = names.options.mode === 'table' || names.mapping.shadowSchemaNames.includes(shadow);
     if (isMaking && isShadowed) need(shadow, toMake);
@@ -128,13 +153,18 @@ export function missingRights(
   const missing: { rights: string[]; on: string; option: boolean }[] = [];
   for (const [schema, rights] of needed) {
     const lacking = [...rights].filter((right) => !hasRight(grants, right, schema));
-    const plain = lacking.filter((right) => right !== 'GRANT OPTION');
     if (lacking.length === 0) continue;
+    // the new grant is one without wildcards, which the server takes in place of those that have some: so it must hold everything
+    const isNew = candidates(grants, schema).some((group) =>
+      group.some((grant) => grant.schema !== '*' && hasWildcard(grant)),
+    );
+    const plain = (isNew ? [...rights] : lacking).filter((right) => right !== 'GRANT OPTION');
+    const needsOption = (isNew ? [...rights] : lacking).includes('GRANT OPTION');
     const pattern = schema.replaceAll(/[\\%_]/g, '\\$&');
     missing.push({
       rights: plain.length > 0 ? plain : ['USAGE'],
       on: `${quoteName(pattern)}.*`,
-      option: plain.length < lacking.length,
+      option: needsOption,
     });
   }
   if (isMaking && account) {

@@ -14,11 +14,21 @@ export interface ServerFacts {
 /** Oldest versions whose DDL is atomic: a table is there with its mark, or not at all. */
 const oldest = { mariadb: [10, 6], mysql: [8, 0] } as const;
 
-/** Asks once what the server is. Throws ShadowDbError SERVER for one whose DDL is not atomic, or that is no MySQL. */
+/**
+ * Asks once what the server is. Throws ShadowDbError SERVER for one whose DDL is not atomic, or that is no MySQL, and SQL_MODE where a value with a backslash does
+ * not arrive as it is: drivers that put values into the text escape them, and under NO_BACKSLASH_ESCAPES a key of a row would end its string and go on as SQL.
+ */
 export async function readServer(db: Db): Promise<ServerFacts> {
   const [row] = await db.query(
-    'SELECT VERSION() AS version, @@lower_case_table_names AS folding, @@auto_increment_increment AS idIncrement',
+    'SELECT VERSION() AS version, @@lower_case_table_names AS folding, @@auto_increment_increment AS idIncrement, HEX(?) AS probe',
+    ['\\'],
   );
+  if (textOf(row?.probe) !== '5C') {
+    throw new ShadowDbError(
+      'SQL_MODE',
+      'this session reads a backslash in a value as its driver does not (NO_BACKSLASH_ESCAPES)',
+    );
+  }
   return serverFacts(textOf(row?.version), numberOf(row?.folding), numberOf(row?.idIncrement));
 }
 

@@ -1,11 +1,12 @@
 import { quoteName } from '../../names.js';
 import { type Db, numberOf, ShadowDbError, textOf } from '../db.js';
 import { type Definition, parseDefinition } from './definition.js';
-import { inspect } from './inspect.js';
+import { impatient, inspect } from './inspect.js';
 import type { SchemaModel, TableModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { isMarked } from './range.js';
-import { readServer, type ServerFacts, steady } from './server.js';
+import { isMarked, isOurs } from './range.js';
+import { checkRights } from './rights.js';
+import { readServer, type ServerFacts } from './server.js';
 
 /** What a sequence counts by. Decimal digits. */
 export interface SequenceState {
@@ -36,11 +37,12 @@ export function namesOn(options: ShadowDbOptions, server: ServerFacts): Names {
 
 /**
  * Reads both sides; changes nothing, waits for nobody but for a table that is locked (REAL_BUSY). Any driver and a pool will do.
- * Throws ShadowDbError DATABASE_MISSING.
+ * Throws ShadowDbError DATABASE_MISSING, and RIGHTS where the server would hide triggers and views in silence.
  */
 export async function readSides(db: Db, options: ShadowDbOptions): Promise<Sides> {
   const server = await readServer(db);
   const names = namesOn(options, server);
+  await checkRights(db, names, false);
   const real = new Map<string, SchemaModel>();
   const shadow = new Map<string, SchemaModel>();
   for (const database of names.databases) {
@@ -68,9 +70,9 @@ export async function readSides(db: Db, options: ShadowDbOptions): Promise<Sides
   return sides;
 }
 
-/** Real base tables that are classed shadow. Tables that carry our mark are none, whatever pattern matches them. */
+/** Real base tables that are classed shadow. Those that we made are none, whatever pattern matches them. */
 export function shadowed(names: Names, database: string, { tables }: SchemaModel): TableModel[] {
-  const real = tables.filter((table) => !isMarked(table));
+  const real = tables.filter((table) => !isOurs(table, database, names));
   const existing = real.map(({ name }) => name);
   const wanted = new Set(names.ofClass('shadow', existing, database));
   return real.filter(({ name }) => wanted.has(name));
@@ -78,7 +80,8 @@ export function shadowed(names: Names, database: string, { tables }: SchemaModel
 
 /** A table that is dropped while this goes on is as if it had not been there: what follows says TABLE_MISSING or missing. */
 async function define(db: Db, { server, definitions }: Sides, schema: string, table: string): Promise<void> {
-  const [row] = await db.query(steady(`SHOW CREATE TABLE ${quoteName(schema)}.${quoteName(table)}`, server));
+  const sql = `SHOW CREATE TABLE ${quoteName(schema)}.${quoteName(table)}`;
+  const [row] = await impatient(db, sql, schema, server);
   const text = textOf(row?.['Create Table']);
   definitions.set(`${schema}.${table}`, parseDefinition(text, `${schema}.${table}`));
 }
@@ -87,7 +90,7 @@ async function readSequence(db: Db, { server, sequences }: Sides, schema: string
   const columns = ['next_not_cached_value', 'minimum_value', 'maximum_value', 'increment', 'cache_size'];
   const list = columns.map((column) => `CAST(${quoteName(column)} AS CHAR) AS ${quoteName(column)}`).join(', ');
   const sql = `SELECT ${list}, cycle_option FROM ${quoteName(schema)}.${quoteName(name)}`;
-  const [row = {}] = await db.query(steady(sql, server, 5));
+  const [row = {}] = await impatient(db, sql, schema, server);
   sequences.set(`${schema}.${name}`, {
     next: textOf(row.next_not_cached_value),
     minimum: textOf(row.minimum_value),

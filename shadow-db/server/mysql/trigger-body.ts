@@ -22,11 +22,7 @@ export function redirectBody(
   { database, server }: BodyPlace,
 ): BodyResult {
   if (/\bORACLE\b/.test(sqlMode)) return { refused: 'it was made in sql_mode ORACLE, whose grammar is another' };
-  const flags = {
-    ansiQuotes: /\b(?:ANSI_QUOTES|ANSI|DB2|MAXDB|MSSQL|POSTGRESQL)\b/.test(sqlMode),
-    noBackslashEscapes: /\bNO_BACKSLASH_ESCAPES\b/.test(sqlMode),
-    ignoreSpace: /\b(?:IGNORE_SPACE|ANSI|DB2|MAXDB|MSSQL|POSTGRESQL)\b/.test(sqlMode),
-  };
+  const flags = flagsOf(sqlMode);
   const rewriter = createRewriter({ ...options, cacheSize: 1 });
   const prove = (sql: string): string => {
     const result = rewriter.rewrite(sql, { sqlMode: flags, database, server, charset: 'utf8mb4' });
@@ -40,6 +36,32 @@ export function redirectBody(
     if (error instanceof Refusal) return { refused: `${error.code}: ${error.detail}` };
     throw error;
   }
+}
+
+function flagsOf(sqlMode: string) {
+  return {
+    ansiQuotes: /\b(?:ANSI_QUOTES|ANSI|DB2|MAXDB|MSSQL|POSTGRESQL)\b/.test(sqlMode),
+    noBackslashEscapes: /\bNO_BACKSLASH_ESCAPES\b/.test(sqlMode),
+    ignoreSpace: /\b(?:IGNORE_SPACE|ANSI|DB2|MAXDB|MSSQL|POSTGRESQL)\b/.test(sqlMode),
+  };
+}
+
+/** The body in the text of CREATE TRIGGER; undefined when it cannot be found. */
+export function bodyOf(statement: string, sqlMode: string): string | undefined {
+  let tokens: Token[];
+  try {
+    tokens = lex(statement, flagsOf(sqlMode));
+  } catch (error) {
+    if (error instanceof Refusal) return undefined;
+    throw error;
+  }
+  const isWords = (at: number, ...words: string[]): boolean =>
+    words.every((word, index) => tokens[at + index]?.kind === 'word' && tokens[at + index]?.text === word);
+  const each = tokens.findIndex((_, at) => isWords(at, 'FOR', 'EACH', 'ROW'));
+  if (each === -1) return undefined;
+  const isOrdered = isWords(each + 3, 'FOLLOWS') || isWords(each + 3, 'PRECEDES');
+  const first = tokens[each + (isOrdered ? 5 : 3)];
+  return first && statement.slice(first.start).trimEnd();
 }
 
 class NotUnderstood extends Error {}

@@ -140,6 +140,19 @@ it('finds rights of a role, and what everybody may do', async () => {
   }
 });
 
+it('finds what everybody has by grants to anonymous users, which no SHOW GRANTS tells', async () => {
+  await test.run("create user if not exists ''@'%'", "grant execute, lock tables on {main}.* to ''@'%'");
+  try {
+    const fresh = dbOf(await test.connect(test.account.user, test.account.password));
+    expect((await failed(fresh)).map(({ name, detail }) => `${name}: ${detail}`)).toEqual([
+      expect.stringMatching(/^public: LOCK TABLES, EXECUTE ON `\w+`\.\* of the anonymous ''@'%'$/),
+    ]);
+    expect((await plan(test.db, options())).warnings).toContainEqual(expect.stringMatching(/everybody.*LOCK TABLES/));
+  } finally {
+    await test.run("revoke execute, lock tables on {main}.* from ''@'%'");
+  }
+});
+
 it('a real view that does more than read cannot be read: its functions run with the rights of its definer', async () => {
   await test.run(
     'create table log (id int auto_increment primary key)',

@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { type Db, ShadowDbError } from '../db.js';
 import type { Desired } from './desired.js';
-import { isMarked } from './mark.js';
+import { isOurs } from './mark.js';
 import type { SchemaModel } from './model.js';
 import type { Names } from './options.js';
 import { full, quote, sameTable } from './quote.js';
@@ -88,7 +88,7 @@ export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen 
   for (const { target } of wanted.views) add('table', target.schema, target.table, rowRights);
   for (const { target } of wanted.sequences) add('sequence', target.schema, target.table, ['USAGE']);
   for (const item of [...model.tables, ...model.views]) {
-    if (isMarked(item) || names.mapping.classOf(item.schema, item.table) !== 'real-read') continue;
+    if (isOurs(item, names) || names.mapping.classOf(item.schema, item.table) !== 'real-read') continue;
     add('table', item.schema, item.table, ['SELECT']);
   }
   return [...grants.values()];
@@ -99,7 +99,7 @@ export function wantedGrants({ wanted, model, server, everybodyConnects: isOpen 
  * reads real tables and reaches no shadow is a report's, or an analyst's.
  */
 export function foreignGrant(grants: readonly Grant[], names: Names): Grant | undefined {
-  const foreign = grants.find((grant) => !isOurs(grant, names));
+  const foreign = grants.find((grant) => !isGiven(grant, names));
   if (foreign !== undefined) return foreign;
   const onTables = grants.filter(({ kind }) => kind === 'table');
   const reaches = onTables.some(({ schema, name }) => names.isShadow({ schema, table: name }));
@@ -107,7 +107,7 @@ export function foreignGrant(grants: readonly Grant[], names: Names): Grant | un
 }
 
 /** A right of the kind that this module gives: more on a real object means that the account is somebody else's. */
-function isOurs(grant: Grant, names: Names): boolean {
+function isGiven(grant: Grant, names: Names): boolean {
   if (grant.mayGrant) return false;
   if (grant.kind === 'database') return grant.rights.join() === 'CONNECT';
   const near = names.realSchemas.includes(grant.schema) || names.shadowSchemas.includes(grant.schema);
@@ -199,7 +199,11 @@ export async function publicWarnings(db: Db, names: Names): Promise<string[]> {
        FROM pg_namespace, aclexplode(nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'CREATE' AND nspname IN (SELECT jsonb_array_elements_text($1::jsonb))
      UNION ALL SELECT 'table ' || c.oid::regclass, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type), format('REVOKE %s ON %s FROM PUBLIC', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type), c.oid::regclass)
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
-       WHERE a.grantee = 0 AND nspname NOT IN ('pg_catalog', 'information_schema') AND (a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') OR (c.relkind = 'S' AND a.privilege_type = 'USAGE')) GROUP BY c.oid
+       WHERE a.grantee = 0 AND nspname NOT IN ('pg_catalog', 'information_schema') AND (a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER') OR (c.relkind = 'S' AND a.privilege_type = 'USAGE')) GROUP BY c.oid
+     UNION ALL SELECT 'column ' || c.oid::regclass || '.' || quote_ident(t.attname), string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
+         format('REVOKE %s ON %s FROM PUBLIC', string_agg(format('%s (%I)', a.privilege_type, t.attname), ', ' ORDER BY a.privilege_type), c.oid::regclass)
+       FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(t.attacl) a
+       WHERE a.grantee = 0 AND nspname NOT IN ('pg_catalog', 'information_schema') AND a.privilege_type <> 'SELECT' GROUP BY c.oid, t.attname
      UNION ALL SELECT 'function ' || p.oid::regprocedure, 'EXECUTE, with the rights of ' || pg_get_userbyid(p.proowner), format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', p.oid::regprocedure)
        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
        WHERE p.prosecdef AND nspname NOT IN ('pg_catalog', 'information_schema') AND p.prorettype <> 'trigger'::regtype

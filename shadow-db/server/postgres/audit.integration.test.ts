@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type TestPostgres, testPostgres } from '../../fixtures/postgres-server.js';
+import { dbOfClient, type TestPostgres, testPostgres } from '../../fixtures/postgres-server.js';
 import {
   type AuditMark,
   beginAudit,
@@ -316,5 +316,91 @@ describe('writes issued against rows found', () => {
       column: 'id',
       firstShadowId: '1000002500',
     });
+  });
+});
+
+describe('new rows that are not where one would look for them', () => {
+  let own: TestPostgres;
+  let schema: string;
+  let next = 0;
+  const chosen = (): ShadowDbOptions => ({ database: schema, mode: 'table', tables: { '*': 'shadow' } });
+  const audit = (since: AuditMark, db: Db = own.db) => finishAudit(db, chosen(), since, { canary: CANARY });
+  beforeAll(async () => {
+    own = await testPostgres();
+  });
+  afterAll(async () => own.close());
+  const shadowed = async (sql: string): Promise<AuditMark> => {
+    schema = `n${next++}`;
+    await own.client.query(`CREATE SCHEMA ${schema}; SET search_path = ${schema}; ${sql}`);
+    await provision(own.db, await plan(own.db, chosen()));
+    return beginAudit(own.db, chosen());
+  };
+
+  it('in tables that carry our comment, or our suffix, and are real', async () => {
+    const since = await shadowed(
+      "CREATE TABLE old (id serial PRIMARY KEY, memo text); COMMENT ON TABLE old IS 'shadowline first=1'; CREATE TABLE eye_shadow (id serial PRIMARY KEY, memo text)",
+    );
+    await own.client.query(
+      `INSERT INTO old (memo) VALUES ('${CANARY}'); INSERT INTO eye_shadow (memo) VALUES ('${CANARY}')`,
+    );
+    expect((await audit(since)).suspects.map(({ table }) => table)).toEqual([`${schema}.eye_shadow`, `${schema}.old`]);
+  });
+
+  it.each([
+    ['below where it was', `('a')`],
+    ['and has passed where it was', `('a'), ('b'), ('c'), ('d'), ('e')`],
+  ])('where the counter has begun again, %s', async (_, rows) => {
+    const since = await shadowed(
+      "CREATE TABLE logs (id serial PRIMARY KEY, memo text); INSERT INTO logs (memo) VALUES ('a'), ('b'), ('c')",
+    );
+    await own.client.query(
+      `TRUNCATE logs RESTART IDENTITY; INSERT INTO logs (memo) VALUES ('${CANARY}'); INSERT INTO logs (memo) VALUES ${rows}`,
+    );
+    expect(await audit(since)).toMatchObject({ outcome: 'leak' });
+  });
+
+  it('in a partition of a table in a schema that nobody looks at', async () => {
+    const since = await shadowed(
+      `CREATE SCHEMA far${next}; CREATE TABLE far${next}.whole (id serial PRIMARY KEY, memo text) PARTITION BY RANGE (id);
+       CREATE TABLE logs (id serial PRIMARY KEY, memo text)`,
+    );
+    await own.client.query(
+      `CREATE TABLE part PARTITION OF far${next - 1}.whole DEFAULT; INSERT INTO part (id, memo) VALUES (1, '${CANARY}')`,
+    );
+    const narrow: ShadowDbOptions = { ...chosen(), tables: { logs: 'shadow' } };
+    const found = await finishAudit(own.db, narrow, since, { canary: CANARY });
+    expect(found.suspects).toMatchObject([{ table: `${schema}.part` }]);
+  });
+
+  it('where the sessions before and after the run write times in other ways', async () => {
+    await shadowed(
+      "CREATE TABLE visits (k text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), memo text); CREATE INDEX ON visits (at); INSERT INTO visits (k) VALUES ('old')",
+    );
+    const other = await own.as();
+    await other.query("SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Kolkata'");
+    const since = await beginAudit(dbOfClient(other), chosen());
+    await own.client.query(`INSERT INTO visits (k, memo) VALUES ('new', '${CANARY}')`);
+    expect(await audit(since)).toMatchObject({ outcome: 'leak' });
+  });
+
+  const typed = {
+    price_range: `CREATE DOMAIN price_range AS text`,
+    textrange: `CREATE TYPE textrange AS RANGE (subtype = text)`,
+    '"time zone"': `CREATE DOMAIN "time zone" AS varchar(40)`,
+    caseless: `CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE DOMAIN caseless AS text COLLATE caseless`,
+    raw: `CREATE DOMAIN raw AS bytea`,
+    pair: `CREATE TYPE pair AS (a int, b bytea)`,
+    'bytea[]': '',
+  };
+  const values: Record<string, string> = {
+    textrange: `'[${CANARY},${CANARY}z)'`,
+    raw: `'${CANARY}'::bytea`,
+    pair: `ROW(1, '${CANARY}'::bytea)`,
+    'bytea[]': `ARRAY['${CANARY}'::bytea]`,
+  };
+  it.each(Object.entries(typed))('in a column of type %s', async (type, sql) => {
+    const since = await shadowed(`${sql}; CREATE TABLE logs (id serial PRIMARY KEY, value ${type})`);
+    await own.client.query(`INSERT INTO logs (value) VALUES (${values[type] ?? `'${CANARY}'`})`);
+    expect(await audit(since)).toMatchObject({ outcome: 'leak', suspects: [{ columns: ['value'], count: 1 }] });
   });
 });

@@ -6,11 +6,12 @@ import { differences } from './drift.js';
 import { guardShadowOnly } from './guard.js';
 import { inspect } from './inspect.js';
 import { withLock } from './lock.js';
-import { isMarked } from './mark.js';
+import { isOurs } from './mark.js';
 import type { SchemaModel, TableModel, ViewModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { lockRoom, locksPerTable } from './provision.js';
 import { full, literal, quote, sameTable, shown } from './quote.js';
+import { checkReach } from './reach.js';
 import { notedBy, rowsName } from './rows.js';
 import { isSeedHelper } from './seed.js';
 import { inSnapshot, inTransaction, readServer, sqlState, textOfError } from './session.js';
@@ -68,6 +69,10 @@ export async function clean(
   const look = async (): Promise<void> => {
     Object.assign(report, { tables: [], views: [], sequences: [], statements: [] });
     const model = await inspect(db, server, [...names.realSchemas, ...names.shadowSchemas]);
+    checkReach(
+      model.tables.filter((table) => isOurs(table, names)),
+      model,
+    );
     if (what === 'drop') together = await dropping(db, model, names, report);
     else await emptying(db, model, await desired(model, names), names, report);
     for (const sql of report.statements) await guardShadowOnly(sql, names);
@@ -194,12 +199,12 @@ async function refuseOthers(
 
 /** Whether a marked table or view was made for these options: its real name, or that of the table it is a partition of, is classed shadow. */
 function belongs(item: TableModel | ViewModel, model: SchemaModel, names: Names): boolean {
-  if (!isMarked(item) || sameTable(item, rowsName(names)) || isSeedHelper(item, names)) return false;
+  if (!isOurs(item, names) || sameTable(item, rowsName(names)) || isSeedHelper(item, names)) return false;
   if ('partitionOf' in item && item.partitionOf !== null) {
     const parent = model.tables.find((table) => sameTable(table, item.partitionOf as TableName));
     if (parent && belongs(parent, model, names)) return true;
   }
-  const realNames = [...model.tables, ...model.views].filter((one) => !isMarked(one));
+  const realNames = [...model.tables, ...model.views].filter((one) => !isOurs(one, names));
   const real =
     realNames.find((one) => names.realSchemas.includes(one.schema) && isTarget(one, item, names)) ??
     guessed(item, names);
@@ -232,14 +237,14 @@ async function dropping(db: Db, model: SchemaModel, names: Names, report: CleanR
     report.tables.push({ table: shown(table), rows: table.kind === 'p' ? 0 : await countOf(db, full(table)) });
   report.views = views.map(shown);
   if (views.length > 0) report.statements.push(`DROP VIEW ${views.map(full).join(', ')}`);
-  const rows = model.tables.find((table) => sameTable(table, rowsName(names)) && isMarked(table));
-  const helpers = model.tables.filter((table) => isMarked(table) && isSeedHelper(table, names));
+  const rows = model.tables.find((table) => sameTable(table, rowsName(names)) && isOurs(table, names));
+  const helpers = model.tables.filter((table) => isOurs(table, names) && isSeedHelper(table, names));
   const isLast = !model.tables.some(
-    (table) => isMarked(table) && table !== rows && !tables.includes(table) && !helpers.includes(table),
+    (table) => isOurs(table, names) && table !== rows && !tables.includes(table) && !helpers.includes(table),
   );
   const gone = [...tables, ...(rows && isLast ? [rows] : []), ...(isLast ? helpers : [])];
   const loose = model.sequences.filter(
-    (sequence) => isMarked(sequence) && sequence.owner === null && names.shadowSchemas.includes(sequence.schema),
+    (sequence) => isOurs(sequence, names) && sequence.owner === null && names.shadowSchemas.includes(sequence.schema),
   );
   const groups = groupsOf(gone, await lockRoom(db));
   if (groups.length > 1) {

@@ -2,7 +2,7 @@ import { type Claim, parseClaim } from '../../claim.js';
 import type { TableName } from '../../mapping.js';
 import { ShadowDbError } from '../db.js';
 import { objection, withoutKnownSequences, withSequences } from './expression.js';
-import { isMarked } from './mark.js';
+import { isOurs } from './mark.js';
 import type {
   ColumnModel,
   ConstraintModel,
@@ -116,15 +116,13 @@ const kinds = { c: 'CHECK', p: 'primary key', u: 'unique constraint', x: 'exclus
 /** Everything of the real schemas that is not ours. */
 export function realSide(model: SchemaModel, names: Names): Pick<SchemaModel, 'tables' | 'views' | 'sequences'> {
   const isReal = <Item extends TableName & { comment: string }>(item: Item): boolean =>
-    names.realSchemas.includes(item.schema) &&
-    !isMarked(item) &&
-    !(names.options.mode === 'table' && names.isShadow(item));
+    names.realSchemas.includes(item.schema) && !isOurs(item, names);
   const tables = model.tables.filter(isReal);
   return {
     tables,
     views: model.views.filter(isReal),
-    // the sequence of an unmarked table is real whatever its own name is
-    sequences: model.sequences.filter((sequence) => names.realSchemas.includes(sequence.schema) && !isMarked(sequence)),
+    // that of an unmarked table is real whatever its own name is
+    sequences: model.sequences.filter(isReal),
   };
 }
 

@@ -6,7 +6,7 @@ import { inspect } from './inspect.js';
 import { isMarked, viewMark } from './mark.js';
 import type { ColumnModel, ForeignKeyModel, SchemaModel, SequenceModel, TableModel, TriggerModel } from './model.js';
 import { Names, type ShadowDbOptions } from './options.js';
-import { full, sameTable, shown } from './quote.js';
+import { full, quote, sameTable, shown } from './quote.js';
 import { lastShadowId } from './range.js';
 import { noteBody, noteFunction, rowsName, rowsTrigger } from './rows.js';
 import { inSnapshot, readServer } from './session.js';
@@ -169,7 +169,10 @@ function actualNote(table: DesiredTable, shadow: TableModel, model: SchemaModel)
   const trigger = shadow.triggers.find(({ name }) => name === rowsTrigger);
   if (trigger === undefined || trigger.enabled !== 'O') return null;
   const { schema, table: name } = noteFunction(table);
-  const body = model.functions.find((one) => one.schema === schema && one.name === name)?.body;
+  const { function: called } = trigger;
+  // the trigger's name does not say what it calls; the server quotes names only where it must
+  const isOwn = called.schema === schema && [name, quote(name)].some((text) => called.text.endsWith(`.${text}`));
+  const body = isOwn ? model.functions.find((one) => one.schema === schema && one.name === name)?.body : undefined;
   return `${trigger.events} ${trigger.scope.replace('REFERENCING NEW TABLE AS inserted ', '')} ${body ?? trigger.function.name}`;
 }
 

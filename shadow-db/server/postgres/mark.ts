@@ -1,3 +1,7 @@
+import type { TableName } from '../../mapping.js';
+import { isShadowName } from '../../names.js';
+import type { Names } from './options.js';
+
 /** The comment by which everything that Shadowline made is known; what does not carry it is never touched. */
 const mark = 'shadowline';
 
@@ -8,6 +12,17 @@ export function markOf(first: bigint | string | undefined): string {
 
 export function isMarked({ comment }: { comment: string }): boolean {
   return new RegExp(`^${mark}(?: |$)`).test(comment);
+}
+
+/**
+ * Marked, and where we put things: a definition that somebody copies takes its comment along, and a real table stays real whatever is written on it.
+ */
+export function isOurs(item: TableName & { comment: string }, names: Names): boolean {
+  // with the suffix it may be of the other mode
+  return (
+    isMarked(item) &&
+    (names.isShadow(item) || isShadowName(item.table, names.mapping.suffix) || item.table === 'shadowline_rows')
+  );
 }
 
 /** The range that a shadow table or sequence was made with. */

@@ -101,6 +101,9 @@ export interface TableModel extends TableName {
   /** Parents by INHERITS, and children. */
   inherits: TableName[];
   hasHeirs: boolean;
+  /** Partitions and children by INHERITS, and the tables whose foreign keys lead here: of every schema. */
+  heirs: TableName[];
+  referrers: (TableName & { key: string })[];
   columns: ColumnModel[];
   constraints: ConstraintModel[];
   foreignKeys: ForeignKeyModel[];
@@ -136,6 +139,8 @@ export interface SequenceModel extends TableName {
   /** undefined: not used yet, or not to be read. */
   last: string | undefined;
   readable: boolean;
+  /** Where its state is: another place once it was restarted. */
+  storage: string;
   /** Column that it belongs to: serial (a) or identity (i). */
   owner: (TableName & { column: string; kind: 'a' | 'i' }) | null;
 }

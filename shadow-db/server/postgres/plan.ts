@@ -3,9 +3,11 @@ import type { SeedPlan } from '../seed/plan.js';
 import { accountSteps, grantOn, scramVerifier, wantedGrants } from './account.js';
 import { dropSteps, strayWarnings } from './drop-steps.js';
 import { foreignKeySteps, noteSteps, triggerSteps, viewSteps } from './link-steps.js';
+import { isOurs } from './mark.js';
 import { Names, type ShadowDbOptions } from './options.js';
 import { literal } from './quote.js';
 import type { ReservedRange } from './range.js';
+import { checkHeirs } from './reach.js';
 import { Remake } from './remake.js';
 import { readSeedPlan } from './seed.js';
 import { readServer } from './session.js';
@@ -38,6 +40,7 @@ export function planFrom(situation: Situation, options: ShadowDbOptions): Plan {
   const { account, ...rest } = options;
   const names = new Names(options);
   checkTaken(situation, names);
+  checkHeirs(situation.model.tables.filter((table) => isOurs(table, names)));
   const remake = new Remake(situation, names);
   return {
     options: { ...rest, ...(account && { account: { user: account.user } }) },

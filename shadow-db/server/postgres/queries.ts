@@ -31,7 +31,10 @@ export const tables = `SELECT jsonb_build_object('oid', c.oid::text, 'schema', n
     'partitionKey', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
     'inherits', CASE WHEN c.relispartition THEN '[]' ELSE coalesce((SELECT jsonb_agg(${names('i.inhparent')}) FROM pg_inherits i WHERE i.inhrelid = c.oid), '[]') END,
     'partitionCount', CASE WHEN c.relkind = 'p' THEN (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = c.oid) ELSE 0 END,
-    'hasHeirs', c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)) AS j
+    'hasHeirs', c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+    'heirs', coalesce((SELECT jsonb_agg(${names('i.inhrelid')}) FROM pg_inherits i WHERE i.inhparent = c.oid), '[]'),
+    'referrers', coalesce((SELECT jsonb_agg(${names('k.conrelid')} || jsonb_build_object('key', k.conname)) FROM pg_constraint k
+      WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0), '[]')) AS j
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am m ON m.oid = c.relam
   WHERE n.nspname ${asked} AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' ORDER BY n.nspname, c.relname`;
 
@@ -116,7 +119,7 @@ export const views = `SELECT jsonb_build_object('oid', c.oid::text, 'schema', n.
 
 export const sequences = `SELECT jsonb_build_object('oid', c.oid::text, 'schema', n.nspname, 'table', c.relname, 'comment', coalesce(obj_description(c.oid, 'pg_class'), ''),
     'type', format_type(s.seqtypid, NULL), 'start', s.seqstart::text, 'increment', s.seqincrement::text, 'min', s.seqmin::text, 'max', s.seqmax::text,
-    'cache', s.seqcache::text, 'cycle', s.seqcycle, 'readable', r.ok,
+    'cache', s.seqcache::text, 'cycle', s.seqcycle, 'readable', r.ok, 'storage', c.oid::text || '/' || pg_relation_filenode(c.oid),
     'last', CASE WHEN r.ok THEN pg_sequence_last_value(c.oid)::text END,
     'owner', (SELECT jsonb_build_object('schema', tn.nspname, 'table', t.relname, 'column', a.attname, 'kind', d.deptype)
       FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace

@@ -514,6 +514,46 @@ describe('plan and provision', () => {
     await clean(test.db, chosen, { what: 'drop', dryRun: false });
   });
 
+  it('says who would get shadow rows by replication', async () => {
+    const schema = await schemaWith('CREATE TABLE t (id int PRIMARY KEY)');
+    await test.client.query(
+      `CREATE PUBLICATION whole FOR ALL TABLES; CREATE PUBLICATION near FOR TABLES IN SCHEMA ${schema}; CREATE PUBLICATION named FOR TABLE ${schema}.t`,
+    );
+    try {
+      const { warnings } = await plan(test.db, options(schema, { t: 'shadow' }));
+      expect(warnings.map((text) => /^publication \w+ is FOR [A-Z ]+/.exec(text)?.[0])).toEqual([
+        'publication near is FOR TABLES IN SCHEMA ',
+        'publication whole is FOR ALL TABLES',
+      ]);
+      const elsewhere = await plan(test.db, options(schema, { t: 'shadow' }, { mode: 'schema' }));
+      expect(elsewhere.warnings.join()).toMatch(
+        /^publication whole is FOR ALL TABLES[^,]*, shadow tables too[^,]*, or stop[^,]*$/,
+      );
+    } finally {
+      await test.client.query('DROP PUBLICATION whole, near, named');
+    }
+  });
+
+  it('sees rights on single columns, and those that tie real rows to others', async () => {
+    const schema = await schemaWith(
+      'CREATE TABLE t (id int PRIMARY KEY, memo text); GRANT UPDATE (memo) ON t TO PUBLIC; CREATE TABLE u (id int PRIMARY KEY); GRANT TRIGGER ON u TO PUBLIC',
+    );
+    const chosen = options(schema, { t: 'shadow' }, { account: test.account });
+    const planned = await plan(test.db, chosen);
+    expect(planned.warnings.join('\n')).toMatch(
+      /UPDATE on column s\d+\.t\.memo: REVOKE UPDATE \(memo\) ON s\d+\.t FROM PUBLIC/,
+    );
+    expect(planned.warnings.join('\n')).toMatch(/TRIGGER on table s\d+\.u: REVOKE TRIGGER ON s\d+\.u FROM PUBLIC/);
+    await provision(test.db, planned, { password: test.account.password });
+    const shadowAccountDb = dbOfClient(await test.as(test.account.user, test.account.password));
+    const bad = (await verify(test.db, chosen, { shadowAccountDb })).checks.filter(({ ok }) => !ok);
+    expect(bad.map(({ subject, detail }) => `${subject.replace(/^.*\./, '')} ${detail}`)).toEqual([
+      't UPDATE: allowed',
+      'u TRIGGER: allowed',
+    ]);
+    await clean(test.db, chosen, { what: 'drop', dryRun: false });
+  });
+
   it('gives CONNECT where not everybody has it, and what else came in between is no matter', async () => {
     const schema = await schemaWith('CREATE TABLE t (id int PRIMARY KEY)');
     await test.client.query(`REVOKE CONNECT ON DATABASE ${test.name} FROM PUBLIC`);
@@ -559,6 +599,110 @@ describe('plan and provision', () => {
     );
     await provision(test.db, planned, { password: 'x' });
     await clean(test.db, chosen, { what: 'drop', dryRun: false });
+  });
+});
+
+describe('what is tied to a shadow table from elsewhere', () => {
+  const each = [{ run: 'one' }, {}, { what: 'drop' as const }];
+  const attempts = async (chosen: ShadowDbOptions): Promise<string[]> => {
+    const told: string[] = [];
+    for (const asked of each)
+      told.push(
+        await clean(test.db, chosen, { ...asked, dryRun: false }).then(
+          ({ statements }) => `done: ${statements.join('; ')}`,
+          (error: Error) => error.message,
+        ),
+      );
+    return told;
+  };
+
+  it('by a foreign key of another schema: its rows stay', async () => {
+    const schema = await schemaWith('CREATE TABLE t (id int PRIMARY KEY)');
+    const chosen = options(schema, { t: 'shadow' });
+    await provision(test.db, await plan(test.db, chosen));
+    const other = await schemaWith(
+      `CREATE TABLE child (id int PRIMARY KEY REFERENCES ${schema}.t_shadow ON DELETE CASCADE)`,
+    );
+    await test.client.query(
+      `SET shadowline.run = 'one'; INSERT INTO ${schema}.t_shadow VALUES (1); RESET shadowline.run; INSERT INTO ${other}.child VALUES (1)`,
+    );
+    for (const told of await attempts(chosen))
+      expect(told).toMatch(/^REAL_KEY: foreign key child_id_fkey of s\d+\.child, in another schema, refers to/);
+    expect((await test.client.query(`SELECT * FROM ${other}.child`)).rowCount).toBe(1);
+  });
+
+  it('by INHERITS, or as a partition: its rows stay, and it is not dropped', async () => {
+    const schema = await schemaWith(
+      'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10)',
+    );
+    const ties = {
+      t: 'CREATE TABLE own (id int) INHERITS (SCHEMA.t_shadow); INSERT INTO own VALUES (1)',
+      parted:
+        'CREATE TABLE own (id int PRIMARY KEY); INSERT INTO own VALUES (20); ALTER TABLE SCHEMA.parted_shadow ATTACH PARTITION own FOR VALUES FROM (20) TO (30)',
+    };
+    for (const [name, tie] of Object.entries(ties)) {
+      const chosen = options(schema, { [name]: 'shadow' });
+      await provision(test.db, await plan(test.db, chosen));
+      const other = await schemaWith(tie.replaceAll('SCHEMA', schema));
+      for (const told of await attempts(chosen)) expect(told).toMatch(/^REAL_HEIR: s\d+\.own is /);
+      await test.client.query(`ALTER TABLE ${schema}.${name} ADD COLUMN z int`);
+      await expect(plan(test.db, chosen)).rejects.toThrow(/^REAL_HEIR: s\d+\.own is /);
+      expect((await test.client.query(`SELECT * FROM ${other}.own`)).rowCount).toBe(1);
+      await test.client.query(`DROP TABLE ${other}.own; ALTER TABLE ${schema}.${name} DROP COLUMN z`);
+      await clean(test.db, chosen, { what: 'drop', dryRun: false });
+    }
+  });
+
+  it('by a trigger that has the name of ours', async () => {
+    const schema = await schemaWith(
+      "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    );
+    const chosen = options(schema, { t: 'shadow' });
+    await provision(test.db, await plan(test.db, chosen));
+    await test.client
+      .query(
+        `CREATE OR REPLACE TRIGGER shadowline_rows AFTER INSERT ON ${schema}.t_shadow REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.other()`,
+      )
+      .catch(async () => {
+        await test.client.query(
+          `DROP TRIGGER shadowline_rows ON ${schema}.t_shadow; CREATE TRIGGER shadowline_rows AFTER INSERT ON ${schema}.t_shadow REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.other()`,
+        );
+      });
+    expect((await drift(test.db, chosen)).map(({ what }) => what)).toEqual(['run']);
+    await provision(test.db, await plan(test.db, chosen));
+    expect(await drift(test.db, chosen)).toEqual([]);
+  });
+
+  it('not by a comment alone: what is real stays real', async () => {
+    const schema = await schemaWith(
+      "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE old (id int PRIMARY KEY); COMMENT ON TABLE old IS 'shadowline first=1'; CREATE TABLE eye_shadow (id int PRIMARY KEY); CREATE SEQUENCE s; COMMENT ON SEQUENCE s IS 'shadowline'",
+    );
+    const chosen = options(schema, { '*': 'shadow' }, { account: test.account });
+    const planned = await plan(test.db, chosen);
+    expect(planned.steps.filter(({ kind }) => kind === 'table').map(({ subject }) => subject)).toEqual(['old', 't']);
+    await provision(test.db, planned, { password: test.account.password });
+    await test.client.query(`GRANT DELETE ON ${schema}.eye_shadow TO PUBLIC`);
+    const shadowAccountDb = dbOfClient(await test.as(test.account.user, test.account.password));
+    const bad = (await verify(test.db, chosen, { shadowAccountDb })).checks.filter(({ ok }) => !ok);
+    expect(bad.map(({ subject, detail }) => `${subject.replace(/^.*\./, '')} ${detail}`)).toEqual([
+      'eye_shadow DELETE: allowed',
+    ]);
+    await clean(test.db, chosen, { what: 'drop', dryRun: false });
+    const { rows } = await test.client.query(
+      `SELECT relname FROM pg_class WHERE relnamespace = '${schema}'::regnamespace AND relkind IN ('r', 'S') ORDER BY 1`,
+    );
+    expect(rows.map(({ relname }) => relname)).toEqual(['eye_shadow', 'old', 's', 't']);
+  });
+
+  it('nor do the settings of a session change what a definition says', async () => {
+    const schema = await schemaWith(
+      "CREATE TABLE t (id int PRIMARY KEY, at timestamptz DEFAULT '2026-01-02 00:00+05:30', CHECK (at > '2020-03-02 00:00+05:30'::timestamptz))",
+    );
+    const chosen = options(schema, { t: 'shadow' });
+    const client = await test.as();
+    await client.query("SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Kolkata'");
+    await provision(dbOfClient(client), await plan(dbOfClient(client), chosen));
+    expect(await drift(test.db, chosen)).toEqual([]);
   });
 });
 

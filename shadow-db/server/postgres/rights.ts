@@ -1,6 +1,6 @@
 import { type Db, ShadowDbError } from '../db.js';
 import type { Desired } from './desired.js';
-import { isMarked } from './mark.js';
+import { isOurs } from './mark.js';
 import type { SchemaModel } from './model.js';
 import type { Names } from './options.js';
 import { full, literal, quote } from './quote.js';
@@ -36,7 +36,7 @@ export async function checkRights(
     for (const { table } of users)
       need(`has_table_privilege(${table.oid}::oid, 'SELECT')`, `GRANT SELECT ON TABLE ${full(table)} TO ${who}`);
   }
-  for (const one of [...model.tables, ...model.views].filter(isMarked)) {
+  for (const one of [...model.tables, ...model.views].filter((item) => isOurs(item, names))) {
     const owner = 'owner' in one ? one.owner : undefined;
     if (owner !== undefined)
       need(
@@ -50,7 +50,7 @@ export async function checkRights(
       `ALTER ROLE ${who} CREATEROLE`,
     );
     for (const one of [...model.tables, ...model.views]) {
-      if (isMarked(one) || names.mapping.classOf(one.schema, one.table) !== 'real-read') continue;
+      if (isOurs(one, names) || names.mapping.classOf(one.schema, one.table) !== 'real-read') continue;
       need(
         `has_table_privilege(${one.oid}::oid, 'SELECT WITH GRANT OPTION')`,
         `GRANT SELECT ON TABLE ${full(one)} TO ${who} WITH GRANT OPTION`,

@@ -4,11 +4,26 @@ import { type Db, ShadowDbError } from '../db.js';
 const lockTimeoutMs = 3000;
 const statementTimeoutMs = 120_000;
 
+/**
+ * Values are read as text, here and in the next transaction, perhaps of another session: it must say the same in all of them. In other styles a time loses
+ * its zone to an abbreviation that means several, and a number its last digits.
+ */
+const steadyText = `SELECT ${Object.entries({
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+})
+  .map(([name, value]) => `set_config('${name}', '${value}', true)`)
+  .join(', ')}`;
+
 /** Reads all in one snapshot; names outside of pg_catalog are printed with their schema. */
 export async function inSnapshot<Result>(db: Db, work: () => Promise<Result>): Promise<Result> {
   await db.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
     await db.query("SET LOCAL search_path = ''");
+    await db.query(steadyText);
     await db.query('SET LOCAL jit = off');
     await db.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
     const result = await work();
@@ -36,6 +51,7 @@ export async function inTransaction<Result>(db: Db, work: () => Promise<Result>)
   await db.query('BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE');
   try {
     await db.query("SET LOCAL search_path = ''");
+    await db.query(steadyText);
     await db.query('SET LOCAL jit = off');
     await db.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
     await db.query(`SET LOCAL statement_timeout = ${statementTimeoutMs}`);

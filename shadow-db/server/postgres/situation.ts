@@ -49,6 +49,7 @@ export async function readSituation(db: Db, server: Server, options: ShadowDbOpt
       checkRole(user, role, names);
       warnings.push(...(await publicWarnings(db, names)));
     }
+    warnings.push(...(await publicationWarnings(db, names, server)));
     return { model, wanted, role, everybodyConnects: await everybodyConnects(db) };
   });
   if (read.wanted.views.length > 0 && server.version < 150_000) {
@@ -58,6 +59,23 @@ export async function readSituation(db: Db, server: Server, options: ShadowDbOpt
   }
   const highest = await readHighest(db, read.wanted.sequences, warnings);
   return { server, ...read, highest, warnings };
+}
+
+/** Publications that take every new table: shadow rows would go to whoever replicates the real ones. */
+async function publicationWarnings(db: Db, names: Names, server: Server): Promise<string[]> {
+  const inSchema =
+    server.version >= 150_000
+      ? `UNION ALL SELECT p.pubname, 'TABLES IN SCHEMA ' || quote_ident(n.nspname) FROM pg_publication p
+           JOIN pg_publication_namespace s ON s.pnpubid = p.oid JOIN pg_namespace n ON n.oid = s.pnnspid WHERE n.nspname IN (SELECT jsonb_array_elements_text($1::jsonb))`
+      : '';
+  const rows = await db.query(
+    `SELECT pubname AS name, 'ALL TABLES' AS scope FROM pg_publication WHERE puballtables AND $1::jsonb IS NOT NULL ${inSchema} ORDER BY 1, 2`,
+    [JSON.stringify(names.shadowSchemas)],
+  );
+  return rows.map(
+    ({ name, scope }) =>
+      `publication ${name} is FOR ${scope}, shadow tables too: its subscribers get shadow rows, or stop where they have no table of that name. Publish the real tables by their names`,
+  );
 }
 
 /** Every name that will be made must be free, or be ours. Throws ShadowDbError NAME_TAKEN. */
@@ -98,6 +116,6 @@ export function fingerprint({ model, wanted, role, server }: Situation, names: N
     (item) => isMarked(item) && !isSeedHelper(item, names),
   );
   const parts = [server.database, model.schemas.map(({ name }) => name), wanted, ours, model.functions, role ?? null];
-  const text = JSON.stringify(parts, (key, value) => (key === 'last' ? undefined : value));
+  const text = JSON.stringify(parts, (key, value) => (key === 'last' || key === 'storage' ? undefined : value));
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

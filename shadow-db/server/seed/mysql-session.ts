@@ -1,4 +1,5 @@
 import type { Db } from '../db.js';
+import { lockName } from '../mysql/lock.js';
 import type { SeedSession } from './dialect.js';
 import { errnoOf, SeedError, type SeedErrorCode } from './errors.js';
 import { textOf } from './text.js';
@@ -105,9 +106,14 @@ export class MysqlSession implements SeedSession {
     await this.db.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
   }
 
-  async lock(name: string): Promise<boolean> {
+  /** Also false while another connection provisions the schema: it may take a table away, which the journal would not know. */
+  async lock(name: string, schema: string): Promise<boolean> {
     const [row] = await this.db.query('SELECT GET_LOCK(?, 3) AS ok', [name]);
-    return Number(row?.ok) === 1;
+    if (Number(row?.ok) !== 1) return false;
+    const [other] = await this.db.query('SELECT IS_USED_LOCK(?) <> CONNECTION_ID() AS isOther', [lockName(schema)]);
+    if (Number(other?.isOther ?? 0) !== 1) return true;
+    await this.unlock(name);
+    return false;
   }
 
   async unlock(name: string): Promise<void> {
