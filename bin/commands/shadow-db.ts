@@ -9,7 +9,8 @@ import { driftAction } from '../shadow-db/drift.js';
 import { planAction } from '../shadow-db/plan.js';
 import { provisionAction } from '../shadow-db/provision.js';
 import { seedAction } from '../shadow-db/seed.js';
-import { type ShadowStore, storesOf } from '../shadow-db/store.js';
+import type { ShadowStore } from '../shadow-db/store.js';
+import { storesOf } from '../shadow-db/stores.js';
 import { verifyAction } from '../shadow-db/verify.js';
 import { note, print } from '../terminal.js';
 
@@ -59,11 +60,16 @@ async function overStores(action: Action, options: ActionArguments): Promise<voi
     // what earlier stores gave is not lost when a later one fails
     if (options.json && Object.keys(outcomes).length > 0) print(JSON.stringify(outcomes, null, 2));
   }
-  const [first] = troubled;
-  if (first === undefined) return;
-  const names = troubled.map(({ name }) => name).join(', ');
-  const { exitCode, what, remedy } = first.trouble;
-  throw new CliError(exitCode, `${action.name}: ${names} ${troubled.length === 1 ? 'is' : 'are'} ${what}`, remedy);
+  // a leak in one store is not to be missed behind what is less in another
+  const worst = troubled.find(({ trouble }) => trouble.exitCode === exitCodes.leak) ?? troubled[0];
+  if (worst === undefined) return;
+  const { exitCode, what, remedy } = worst.trouble;
+  const names = troubled.filter(({ trouble }) => trouble.exitCode === exitCode).map(({ name }) => name);
+  throw new CliError(
+    exitCode,
+    `${action.name}: ${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} ${what}`,
+    remedy,
+  );
 }
 
 function show(store: ShadowStore, { lines, trouble }: Outcome, { json, quiet, sql }: ActionArguments): void {

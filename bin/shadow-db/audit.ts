@@ -37,16 +37,24 @@ export const auditAction: Action = {
     return {
       data: audit,
       lines: auditLines(audit, canary !== ''),
-      ...(audit.suspects.length > 0 && {
-        trouble: {
-          exitCode: exitCodes.leak,
-          what: 'holding shadow data in real tables',
-          remedy: 'look at these rows first; the run they are of stands in its own report',
-        },
-      }),
+      ...(audit.outcome === 'leak' && { trouble: leak }),
+      // to have found nothing is no proof where nobody has looked
+      ...(audit.outcome === 'incomplete' && { trouble: fullScan ? incomplete(rest) : incomplete(whole) }),
     };
   },
 };
+
+const leak = {
+  exitCode: exitCodes.leak,
+  what: 'holding shadow data in real tables',
+  remedy: 'look at these rows first; the run they are of stands in its own report',
+};
+const whole = '--full-scan reads whole what no index helps with, in pieces';
+const rest = 'what was not searched stands above, with the reason and the SQL that would do it';
+
+function incomplete(remedy: string) {
+  return { exitCode: exitCodes.inconclusive, what: 'not searched in full', remedy };
+}
 
 function auditLines({ suspects, coverage }: DatabaseAudit, hasCanary: boolean): string[] {
   const found = suspects.map(({ table, reason, columns, count, samples }) => {

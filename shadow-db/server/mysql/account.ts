@@ -2,11 +2,11 @@ import { quoteName } from '../../names.js';
 import { type Db, quoteText, ShadowDbError, textOf } from '../db.js';
 import type { Desired } from './desired.js';
 import type { Account, Names } from './options.js';
-import type { Step } from './plan.js';
 import { isOurs } from './range.js';
 import { unsafeViews } from './real-views.js';
 import { coversSchema, type Grant, parseGrants } from './rights.js';
 import type { Sides } from './sides.js';
+import type { Step } from './step.js';
 
 /** Lines of SHOW GRANTS. */
 export type GrantState = string[];

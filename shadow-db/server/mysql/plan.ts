@@ -14,28 +14,7 @@ import { checkRights } from './rights.js';
 import { checkWritable, readServer } from './server.js';
 import { namesOn, readSides, type Sides } from './sides.js';
 import { type Seen, seen } from './stale.js';
-
-export interface Step {
-  kind:
-    | 'schema'
-    | 'drop'
-    | 'sequence'
-    | 'table'
-    | 'range'
-    | 'seed'
-    | 'foreign-key'
-    | 'trigger'
-    | 'view'
-    | 'account'
-    | 'grant';
-  /** The real table, view or account that the step is about. */
-  subject: string;
-  /** As it is sent, except that `{password}` stands for the account's password. */
-  sql: string;
-  reason: string;
-  /** The session's sql_mode while this is sent: a trigger keeps the one it was made under. Default: `ddlMode`. */
-  sqlMode?: string;
-}
+import type { Step } from './step.js';
 
 export interface Plan {
   options: Omit<ShadowDbOptions, 'account'> & { account?: { user: string; host: string } };

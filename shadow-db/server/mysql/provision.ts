@@ -7,9 +7,10 @@ import { desired } from './desired.js';
 import { guardAccount, guardShadowOnly } from './guard.js';
 import { lockName } from './lock.js';
 import { type Account, Names } from './options.js';
-import { type Plan, type Step, withPassword } from './plan.js';
+import { type Plan, withPassword } from './plan.js';
 import { readSides } from './sides.js';
 import { checkFresh } from './stale.js';
+import type { Step } from './step.js';
 
 export interface ProvisionOptions {
   onStep?: (step: Step, index: number, count: number) => void;
