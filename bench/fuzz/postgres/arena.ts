@@ -29,6 +29,7 @@ export class PostgresArena implements Arena<Step> {
   private readonly shadow: NameOf;
   private readonly rewriter: PostgresRewriter;
   private content = '';
+  private serverVersion = 0;
 
   constructor(world: World, original: pg.Client, redirected: pg.Client, create: typeof createRewriter) {
     this.world = world;
@@ -51,6 +52,8 @@ export class PostgresArena implements Arena<Step> {
 
   async open(): Promise<void> {
     const { world, shadow } = this;
+    const { rows } = await this.redirected.query('SHOW server_version_num');
+    this.serverVersion = Math.floor(Number(rows[0].server_version_num) / 10_000);
     const fresh = ['public', 'crm', `public${suffix}`, `crm${suffix}`].flatMap((schema) => [
       `DROP SCHEMA IF EXISTS ${schema} CASCADE`,
       `CREATE SCHEMA ${schema}`,
@@ -117,7 +120,12 @@ export class PostgresArena implements Arena<Step> {
   }
 
   private async step(step: Step, result: BatchResult): Promise<Omit<Difference, 'at'> | undefined> {
-    const answer = this.rewriter.rewrite(step.text, { standardConformingStrings: this.world.conforming });
+    const answer = this.rewriter.rewrite(step.text, {
+      standardConformingStrings: this.world.conforming,
+      serverVersion: this.serverVersion,
+      clientEncoding: 'UTF8',
+      serverEncoding: 'UTF8',
+    });
     if (answer.action === 'refuse') {
       result.refused[answer.code] = (result.refused[answer.code] ?? 0) + 1;
       return undefined;
