@@ -67,7 +67,15 @@ export function startUsers(actions: Action[], target: string, name: string, logF
         response.on('error', () => resolve({ status: 0, body: '' }));
       });
       outgoing.on('timeout', () => outgoing.destroy(new Error('timeout')));
-      outgoing.on('error', () => resolve({ status: 0, body: '' }));
+      outgoing.on('error', (error: NodeJS.ErrnoException) => {
+        // the server may close an idle connection just when it is used again: then nobody has read the request
+        if (outgoing.reusedSocket && error.code === 'ECONNRESET') {
+          log.requests--;
+          send(method, path, session, token, body).then(resolve);
+          return;
+        }
+        resolve({ status: 0, body: '' });
+      });
       outgoing.end(text);
     });
 
