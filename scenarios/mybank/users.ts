@@ -68,7 +68,7 @@ export function startUsers(actions: Action[], target: string, name: string, logF
       });
       outgoing.on('timeout', () => outgoing.destroy(new Error('timeout')));
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
-        // the server may close an idle connection just when it is used again: then nobody has read the request
+        // the server may close an idle connection just when it is used again; a transfer that was read all the same has its idempotency key
         if (outgoing.reusedSocket && error.code === 'ECONNRESET') {
           log.requests--;
           send(method, path, session, token, body).then(resolve);
