@@ -97,5 +97,15 @@ export interface Counted {
   found: number[];
 }
 
+/** Of a row with the columns n, q0, q1, …: rows, and how many of them answer each question. */
+export function countedOf(questions: readonly Question[], [row]: Record<string, unknown>[]): Counted {
+  return { rows: Number(row?.n ?? 0), found: questions.map((_, at) => Number(row?.[`q${at}`] ?? 0)) };
+}
+
+/** Of rows that hold primary keys. */
+export function samplesOf(rows: readonly Record<string, unknown>[]): Suspect['samples'] {
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, String(value)])));
+}
+
 /** A statement would read a whole table though it was not asked for. */
 export class WholeTableRead extends Error {}

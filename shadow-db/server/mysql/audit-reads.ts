@@ -3,10 +3,12 @@ import type { Suspect } from '../audit/audit.js';
 import {
   type AuditReads,
   type Counted,
+  countedOf,
   type Position,
   type Question,
   type Range,
   type RealTable,
+  samplesOf,
   WholeTableRead,
 } from '../audit/dialect.js';
 import type { Db } from '../db.js';
@@ -39,7 +41,7 @@ export class MysqlReads implements AuditReads<Key> {
       `SELECT ${keys} FROM ${from} ${by(range?.key.index ?? index)} WHERE ${within.sql} AND ${condition} LIMIT 5`,
       within.params,
     );
-    return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, String(value)])));
+    return samplesOf(rows);
   }
 
   async hasMore({ from }: RealTable<Key>, key: Key, rows: number): Promise<boolean> {
@@ -105,8 +107,4 @@ function between({ key, from, comparison, to }: Range<Key>, end: '<' | '<=' = '<
 
 function countList(questions: readonly Question[]): string {
   return `SELECT COUNT(*) AS n${questions.map(({ sql }, at) => `, COALESCE(SUM(${sql}), 0) AS q${at}`).join('')}`;
-}
-
-function countedOf(questions: readonly Question[], [row]: Record<string, unknown>[]): Counted {
-  return { rows: Number(row?.n ?? 0), found: questions.map((_, at) => Number(row?.[`q${at}`] ?? 0)) };
 }

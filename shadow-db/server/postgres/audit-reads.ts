@@ -2,10 +2,12 @@ import type { Suspect } from '../audit/audit.js';
 import {
   type AuditReads,
   type Counted,
+  countedOf,
   type Position,
   type Question,
   type Range,
   type RealTable,
+  samplesOf,
   WholeTableRead,
 } from '../audit/dialect.js';
 import type { Db } from '../db.js';
@@ -45,7 +47,7 @@ export class PostgresReads implements AuditReads<Key> {
     const within = range === undefined ? { sql: 'true', params: [] } : between(range);
     const sql = `SELECT ${keys} FROM ${from} WHERE ${within.sql} AND ${condition} LIMIT 5`;
     const rows = await this.#ask(sql, within.params);
-    return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, String(value)])));
+    return samplesOf(rows);
   }
 
   async hasMore({ from }: RealTable<Key>, key: Key, rows: number): Promise<boolean> {
@@ -122,8 +124,4 @@ function between({ key, from, comparison, to }: Range<Key>, end: '<' | '<=' = '<
 
 function countList(questions: readonly Question[]): string {
   return `SELECT count(*) AS n${questions.map(({ sql }, at) => `, count(*) FILTER (WHERE ${sql}) AS q${at}`).join('')}`;
-}
-
-function countedOf(questions: readonly Question[], [row]: Record<string, unknown>[]): Counted {
-  return { rows: Number(row?.n ?? 0), found: questions.map((_, at) => Number(row?.[`q${at}`] ?? 0)) };
 }
